@@ -1,0 +1,35 @@
+// What holds the metadata log, and the little else that agents must agree on before they can read it.
+#pragma once
+#include <memory>
+#include <stdexcept>
+#include <string>
+
+#include "metadata/log_store.hpp"
+#include "model/ids.hpp"
+
+namespace yaks::metadata {
+// Opening failed for a reason that an operator must remove; what() is a sentence that says how.
+struct metastore_error : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+class metastore {
+ public:
+  virtual ~metastore() = default;
+  // Connects, checks the schema (applies migrations where the settings ask for it) and reads the cluster id. Throws
+  // metastore_error. Called once, before anything else.
+  virtual awaitable<void> open() = 0;
+  // Made by the first migration, the same for ever: 22 characters of URL-safe base64, as Kafka's.
+  virtual const std::string& cluster_id() const = 0;
+  // Takes the node id for this process, waiting at most `patience` for a holder that is dying; throws metastore_error that
+  // names the holder where it stays taken. The hold ends with the process (session lock, file lock).
+  virtual awaitable<void> hold_node_id(node_id id, duration patience) = 0;
+  // False after the hold was lost (its session broke) and somebody else has it now. Stores re-take it by themselves.
+  virtual bool holds_node_id() const = 0;
+  virtual log_store& log() = 0;
+  // Where the data lies, for people: "PostgreSQL testdb at localhost:5432", "SQLite file ./yaks-data/metadata.db".
+  virtual std::string description() const = 0;
+  // Ends background tasks and connections. Nothing may be outstanding.
+  virtual awaitable<void> close() = 0;
+};
+}  // namespace yaks::metadata

@@ -1,0 +1,46 @@
+// Immutable objects under unique keys: what yaks needs of S3, and no more.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/result.hpp"
+#include "runtime/runtime.hpp"
+
+namespace yaks {
+enum class object_error {
+  not_found,    // no object of that key (or the range lies outside it)
+  unavailable,  // surely not done: refused, not connected, 5xx before the body was taken. Trying again is right.
+  slow_down,    // 503: as unavailable, and the store asks for less
+  unknown,      // the request went out and its answer is lost: a PUT may have happened, or may still happen
+  corrupt,      // the store refused the bytes for their checksum, or what came back does not match it
+  denied,       // credentials, bucket or policy: trying again does not help until somebody changes something
+};
+std::string_view name(object_error error);
+
+struct object_info {
+  std::string key;
+  std::uint64_t bytes = 0;
+};
+
+// Failures that an operator must see carry a sentence: last_error() of the implementation's log line.
+// All calls may run concurrently. Implementations retry what is worth it within the deadline that they are given and bound
+// what they have in flight; what still fails after that is answered.
+class object_store {
+ public:
+  virtual ~object_store() = default;
+  // Stores the segments as one object. `crc32c` is of all bytes and travels with them, so that a body that is cut short or
+  // changed on the way never becomes an object. Repeating a put of the same key with the same bytes is harmless.
+  virtual awaitable<result<void, object_error>> put(std::string key, std::vector<shared_bytes> body, std::uint32_t crc32c,
+                                                    time_point deadline) = 0;
+  // Exactly bytes [position, position + bytes).
+  virtual awaitable<result<shared_bytes, object_error>> get(std::string key, std::uint64_t position, std::uint64_t bytes,
+                                                            time_point deadline) = 0;
+  // Every key that begins with `prefix`, in no order. For tests and upkeep.
+  virtual awaitable<result<std::vector<object_info>, object_error>> list(std::string prefix, time_point deadline) = 0;
+  // Keys that are not there are fine. At most 1,000 at a time.
+  virtual awaitable<result<void, object_error>> remove(std::vector<std::string> keys, time_point deadline) = 0;
+};
+}  // namespace yaks
