@@ -4,6 +4,7 @@
 # A process that is started here is ended by the pid that was noted when it started, never by its name:
 # other people's servers of the same kind may run on the same machine.
 
+# shellcheck disable=SC2034 # read by the scripts that source this file
 YAKS_ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
 # shellcheck disable=SC2034 # read by the scripts that source this file
 YAKS_TOOLS="${YAKS_TOOLS_DIR:-$HOME/.cache/yaks-tools}"

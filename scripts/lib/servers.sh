@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2154 # the ports come from the file that servers_open reads
 # The servers that tests run against: a private PostgreSQL 15 and two independent S3 servers, on free ports of
 # 127.0.0.1, with all their data, logs and pids in one folder. Needs common.sh and packages.sh.
 #

@@ -1,0 +1,109 @@
+// Package contract is what every client must show, whatever its interface: see compat/README.md.
+//
+// Broker and topic come from the environment (BOOTSTRAP, TOPIC). A check that fails ends the program with a sentence.
+package contract
+
+import (
+	"fmt"
+	"os"
+	"runtime/debug"
+	"time"
+)
+
+const (
+	Partitions = 3
+	Records    = 100
+	Deadline   = 30 * time.Second
+)
+
+var (
+	Bootstrap = os.Getenv("BOOTSTRAP")
+	Topic     = os.Getenv("TOPIC")
+	Group     = Topic + "-group"
+)
+
+// Record is one that was acknowledged or consumed. Index is its place in the order of production, where that is known.
+type Record struct {
+	Index, Partition int
+	Offset           int64
+	Key, Value       string
+}
+
+func Key(i int) string   { return fmt.Sprintf("key-%d", i) }
+func Value(i int) string { return fmt.Sprintf("value-%d", i) }
+
+func Fail(format string, arguments ...any) {
+	fmt.Fprintf(os.Stderr, "FAILED: "+format+"\n", arguments...)
+	os.Exit(1)
+}
+
+func Check(holds bool, format string, arguments ...any) {
+	if !holds {
+		Fail(format, arguments...)
+	}
+}
+
+func Must(err error, what string) {
+	if err != nil {
+		Fail("%s: %v", what, err)
+	}
+}
+
+// CheckAcknowledged takes the records in the order of production and returns how many each partition got.
+func CheckAcknowledged(acknowledged []Record) map[int]int64 {
+	Check(len(acknowledged) == Records, "%d of %d records were acknowledged", len(acknowledged), Records)
+	counts := map[int]int64{}
+	for _, r := range acknowledged {
+		// From 0, without a gap: no -1, nothing provisional, nothing written twice.
+		Check(r.Offset == counts[r.Partition], "record %d was acknowledged with partition %d offset %d instead of %d",
+			r.Index, r.Partition, r.Offset, counts[r.Partition])
+		counts[r.Partition]++
+	}
+	for p := range Partitions {
+		Check(counts[p] > 0, "partition %d got no record", p)
+	}
+	Check(len(counts) == Partitions, "records went to %d partitions instead of %d", len(counts), Partitions)
+	return counts
+}
+
+// CheckConsumed takes the records in the order in which they arrived.
+func CheckConsumed(acknowledged, consumed []Record) {
+	type place struct {
+		partition int
+		offset    int64
+	}
+	Check(len(consumed) == Records, "%d of %d records were consumed", len(consumed), Records)
+	produced := map[place]Record{}
+	for _, r := range acknowledged {
+		produced[place{r.Partition, r.Offset}] = r
+	}
+	next := map[int]int64{}
+	for _, r := range consumed {
+		Check(r.Offset == next[r.Partition], "partition %d: consumed offset %d instead of %d", r.Partition, r.Offset,
+			next[r.Partition])
+		next[r.Partition]++
+		want := produced[place{r.Partition, r.Offset}]
+		Check(r.Key == Key(want.Index) && r.Value == Value(want.Index), "partition %d offset %d: %q %q instead of record %d",
+			r.Partition, r.Offset, r.Key, r.Value, want.Index)
+	}
+}
+
+func CheckOffsets(what string, want, got map[int]int64) {
+	Check(len(got) == len(want), "%s: %v instead of %v", what, got, want)
+	for p, offset := range want {
+		Check(got[p] == offset, "%s: %v instead of %v", what, got, want)
+	}
+}
+
+// OK prints the last line; the version is that of the module that the program was built with.
+func OK(client, module string) {
+	version := "unknown"
+	if info, found := debug.ReadBuildInfo(); found {
+		for _, dependency := range info.Deps {
+			if dependency.Path == module {
+				version = dependency.Version
+			}
+		}
+	}
+	fmt.Printf("client=%s version=%s ok\n", client, version)
+}

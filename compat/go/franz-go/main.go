@@ -1,0 +1,79 @@
+// franz-go with its defaults, which include idempotence.
+package main
+
+import (
+	"context"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	. "yaks/compat/contract"
+)
+
+func main() {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*Deadline)
+	defer cancel()
+
+	producer, err := kgo.NewClient(kgo.SeedBrokers(Bootstrap))
+	Must(err, "producer")
+	admin := kadm.NewClient(producer)
+	_, err = admin.CreateTopic(ctx, Partitions, -1, nil, Topic)
+	Must(err, "create topic")
+
+	records := make([]*kgo.Record, Records)
+	for i := range records {
+		records[i] = &kgo.Record{Topic: Topic, Key: []byte(Key(i)), Value: []byte(Value(i))}
+	}
+	Must(producer.ProduceSync(ctx, records...).FirstErr(), "produce")
+	acknowledged := make([]Record, Records)
+	for i, r := range records {
+		acknowledged[i] = Record{Index: i, Partition: int(r.Partition), Offset: r.Offset}
+	}
+	counts := CheckAcknowledged(acknowledged)
+
+	assigned := map[int32]kgo.Offset{}
+	for p := range int32(Partitions) {
+		assigned[p] = kgo.NewOffset().AtStart()
+	}
+	consumer, err := kgo.NewClient(kgo.SeedBrokers(Bootstrap),
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{Topic: assigned}))
+	Must(err, "consumer")
+	var consumed []Record
+	for len(consumed) < Records {
+		fetches := consumer.PollFetches(ctx)
+		Must(fetches.Err(), "fetch")
+		fetches.EachError(func(_ string, _ int32, err error) { Must(err, "fetch") })
+		fetches.EachRecord(func(r *kgo.Record) {
+			consumed = append(consumed, Record{Partition: int(r.Partition), Offset: r.Offset, Key: string(r.Key),
+				Value: string(r.Value)})
+		})
+	}
+	CheckConsumed(acknowledged, consumed)
+	consumer.Close()
+
+	listed, err := admin.ListEndOffsets(ctx, Topic)
+	Must(err, "list end offsets")
+	ends := map[int]int64{}
+	listed.Each(func(o kadm.ListedOffset) {
+		Must(o.Err, "list end offsets")
+		ends[int(o.Partition)] = o.Offset
+	})
+	CheckOffsets("end offsets", counts, ends)
+
+	commits := kadm.Offsets{}
+	for p, n := range counts {
+		commits.AddOffset(Topic, int32(p), n, -1)
+	}
+	Must(admin.CommitAllOffsets(ctx, Group, commits), "commit offsets")
+	fetched, err := admin.FetchOffsets(ctx, Group)
+	Must(err, "fetch offsets")
+	committed := map[int]int64{}
+	fetched.Each(func(o kadm.OffsetResponse) {
+		Must(o.Err, "fetch offsets")
+		committed[int(o.Partition)] = o.At
+	})
+	CheckOffsets("committed offsets", counts, committed)
+	producer.Close()
+
+	OK("franz-go", "github.com/twmb/franz-go")
+}

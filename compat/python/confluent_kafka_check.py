@@ -1,0 +1,89 @@
+"""confluent-kafka (librdkafka) with its defaults. With --transactions: a transactional producer must fail at once."""
+
+import sys
+import time
+
+import confluent_kafka
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from contract import (BOOTSTRAP, DEADLINE_S, GROUP, KEYS, PARTITIONS, RECORDS, TOPIC, VALUES, check,
+                      check_acknowledged, check_committed, check_consumed, ok)
+
+VERSION = f"{confluent_kafka.__version__} (librdkafka {confluent_kafka.libversion()[0]})"
+
+
+def create_topic():
+    admin = AdminClient({"bootstrap.servers": BOOTSTRAP})
+    for future in admin.create_topics([NewTopic(TOPIC, num_partitions=PARTITIONS, replication_factor=1)]).values():
+        future.result(DEADLINE_S)
+
+
+def produce():
+    acknowledged = {}
+    errors = []
+
+    def delivered(index):
+        def callback(error, message):
+            if error:
+                errors.append(error)
+            else:
+                acknowledged[index] = (message.partition(), message.offset())
+        return callback
+
+    producer = Producer({"bootstrap.servers": BOOTSTRAP})
+    for i in range(RECORDS):
+        producer.produce(TOPIC, key=KEYS[i], value=VALUES[i], on_delivery=delivered(i))
+    check(producer.flush(DEADLINE_S) == 0, "records were left after flush")
+    check(not errors, f"delivery failed: {errors}")
+    return [acknowledged[i] for i in sorted(acknowledged)]
+
+
+def consume_and_commit(acknowledged, counts):
+    consumer = Consumer({"bootstrap.servers": BOOTSTRAP, "group.id": GROUP, "enable.auto.commit": False})
+    consumer.assign([TopicPartition(TOPIC, p, 0) for p in range(PARTITIONS)])
+    consumed = []
+    deadline = time.monotonic() + DEADLINE_S
+    while len(consumed) < RECORDS and time.monotonic() < deadline:
+        for message in consumer.consume(RECORDS, 1.0):
+            check(message.error() is None, f"consume: {message.error()}")
+            consumed.append((message.partition(), message.offset(), message.key(), message.value()))
+    check_consumed(acknowledged, consumed)
+    for p in range(PARTITIONS):
+        watermarks = consumer.get_watermark_offsets(TopicPartition(TOPIC, p), timeout=DEADLINE_S)
+        check(watermarks == (0, counts[p]), f"partition {p}: watermarks {watermarks}, {counts[p]} records")
+    for answer in consumer.commit(offsets=[TopicPartition(TOPIC, p, n) for p, n in counts.items()], asynchronous=False):
+        check(answer.error is None, f"commit: {answer.error}")
+    consumer.close()
+
+    reader = Consumer({"bootstrap.servers": BOOTSTRAP, "group.id": GROUP})
+    answers = reader.committed([TopicPartition(TOPIC, p) for p in range(PARTITIONS)], timeout=DEADLINE_S)
+    check(all(a.error is None for a in answers), f"committed: {answers}")
+    check_committed(counts, {a.partition: a.offset for a in answers})
+    reader.close()
+
+
+def expect_no_transactions():
+    producer = Producer({"bootstrap.servers": BOOTSTRAP, "transactional.id": TOPIC})
+    start = time.monotonic()
+    try:
+        producer.init_transactions(DEADLINE_S)
+    except KafkaException as e:
+        error = e.args[0]
+        seconds = time.monotonic() - start
+        print(f"init_transactions failed after {seconds:.1f} s: {error.name()}: {error.str()}")
+        check("UNSUPPORTED" in error.name(), f"the error is {error.name()}, not one that says 'unsupported'")
+        check(not error.retriable(), "the error says that the client shall try again")
+        check(seconds < 10, f"the failure took {seconds:.1f} s")
+    else:
+        check(False, "init_transactions succeeded")
+
+
+if "--transactions" in sys.argv:
+    expect_no_transactions()
+else:
+    create_topic()
+    acks = produce()
+    per_partition = check_acknowledged(acks)
+    consume_and_commit(acks, per_partition)
+ok("confluent-kafka", VERSION)
