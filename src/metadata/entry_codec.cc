@@ -1,0 +1,297 @@
+#include "metadata/entry_codec.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/varint.hpp"
+
+namespace yaks::metadata {
+namespace {
+// The kinds of sections. Numbers are for ever: a command that is dropped leaves a hole.
+enum class section : std::uint64_t {
+  register_agent = 1,
+  fence_agent = 2,
+  create_topic = 3,
+  delete_topic = 4,
+  create_partitions = 5,
+  alter_topic_configs = 6,
+  commit_object = 7,
+  allocate_producer_ids = 8,
+  commit_group_offsets = 9,
+};
+inline constexpr std::uint64_t location_object = 0;  // 1 is kept for bytes that travel in the entry itself
+
+struct out {
+  std::string& to;
+  void number(std::uint64_t n) {
+    std::byte buffer[varint_bytes_max];
+    std::size_t size = store_uvarint(buffer, n);
+    to.append(reinterpret_cast<const char*>(buffer), size);
+  }
+  void signed_number(std::int64_t n) { number(zigzag(n)); }
+  void id(const uuid& u) { to.append(reinterpret_cast<const char*>(u.bytes.data()), u.bytes.size()); }
+  void text(std::string_view s) {
+    number(s.size());
+    to.append(s);
+  }
+  void configs(const std::vector<config_value>& values) {
+    number(values.size());
+    for (const auto& c : values) {
+      text(c.name);
+      number(c.value.has_value());
+      if (c.value) text(*c.value);
+    }
+  }
+};
+
+struct in {
+  byte_view left;
+  [[noreturn]] static void broken() { throw log_format_error("the metadata log holds an entry whose bytes are broken"); }
+  std::uint64_t number() {
+    std::uint64_t n;
+    if (!take_uvarint(left, n)) broken();
+    return n;
+  }
+  std::int64_t signed_number() { return unzigzag(number()); }
+  byte_view bytes(std::uint64_t n) {
+    if (n > left.size()) broken();
+    auto front = left.first(std::size_t(n));
+    left = left.subspan(std::size_t(n));
+    return front;
+  }
+  uuid id() {
+    uuid u;
+    auto b = bytes(16);
+    std::copy(b.begin(), b.end(), u.bytes.begin());
+    return u;
+  }
+  std::string text() { return std::string(as_text(bytes(number()))); }
+  // A list's count, believed only as far as its elements (at least one byte each) can be there.
+  std::size_t count() {
+    auto n = number();
+    if (n > left.size()) broken();
+    return std::size_t(n);
+  }
+  std::vector<config_value> configs() {
+    std::vector<config_value> values(count());
+    for (auto& c : values) {
+      c.name = text();
+      if (number() != 0) c.value = text();
+    }
+    return values;
+  }
+};
+
+section kind_of(const register_agent&) { return section::register_agent; }
+section kind_of(const fence_agent&) { return section::fence_agent; }
+section kind_of(const create_topic&) { return section::create_topic; }
+section kind_of(const delete_topic&) { return section::delete_topic; }
+section kind_of(const create_partitions&) { return section::create_partitions; }
+section kind_of(const alter_topic_configs&) { return section::alter_topic_configs; }
+section kind_of(const commit_object&) { return section::commit_object; }
+section kind_of(const allocate_producer_ids&) { return section::allocate_producer_ids; }
+section kind_of(const commit_group_offsets&) { return section::commit_group_offsets; }
+
+void put(out& to, const register_agent& c) {
+  to.signed_number(c.node.value());
+  to.number(c.thread);
+  to.number(c.format_max);
+  to.signed_number(c.upload_deadline_ms);
+  to.text(c.version);
+  to.text(c.host);
+  to.number(c.port);
+  to.text(c.zone);
+}
+void get(in& from, register_agent& c) {
+  c.node = node_id(std::int32_t(from.signed_number()));
+  c.thread = std::uint32_t(from.number());
+  c.format_max = std::uint32_t(from.number());
+  c.upload_deadline_ms = from.signed_number();
+  c.version = from.text();
+  c.host = from.text();
+  c.port = std::uint16_t(from.number());
+  c.zone = from.text();
+}
+
+void put(out& to, const fence_agent& c) { to.id(c.which.value()); }
+void get(in& from, fence_agent& c) { c.which = incarnation(from.id()); }
+
+void put(out& to, const create_topic& c) {
+  to.id(c.id.value());
+  to.text(c.name);
+  to.number(std::uint64_t(c.partitions));
+  to.configs(c.configs);
+}
+void get(in& from, create_topic& c) {
+  c.id = topic_id(from.id());
+  c.name = from.text();
+  c.partitions = std::int32_t(from.number());
+  c.configs = from.configs();
+}
+
+void put(out& to, const delete_topic& c) { to.id(c.id.value()); }
+void get(in& from, delete_topic& c) { c.id = topic_id(from.id()); }
+
+void put(out& to, const create_partitions& c) {
+  to.id(c.id.value());
+  to.number(std::uint64_t(c.total));
+}
+void get(in& from, create_partitions& c) {
+  c.id = topic_id(from.id());
+  c.total = std::int32_t(from.number());
+}
+
+void put(out& to, const alter_topic_configs& c) {
+  to.id(c.id.value());
+  to.configs(c.changes);
+}
+void get(in& from, alter_topic_configs& c) {
+  c.id = topic_id(from.id());
+  c.changes = from.configs();
+}
+
+void put(out& to, const commit_object& c) {
+  to.number(location_object);
+  to.id(c.object.value());
+  to.number(c.object_bytes);
+  std::int64_t time = 0;
+  for (const auto& t : c.topics)
+    for (const auto& p : t.partitions)
+      for (const auto& b : p.batches)
+        if (time == 0) time = b.max_timestamp.value();
+  to.signed_number(time);
+  std::int64_t producer = 0;
+  to.number(c.topics.size());
+  for (const auto& t : c.topics) {
+    to.id(t.topic.value());
+    to.number(t.partitions.size());
+    std::int32_t partition = 0;
+    for (const auto& p : t.partitions) {
+      to.signed_number(std::int64_t(p.partition.value()) - std::exchange(partition, p.partition.value()));
+      to.number(p.batches.size());
+      for (const auto& b : p.batches) {
+        bool has_producer = b.producer != no_producer;
+        to.number(std::uint64_t(b.bytes) << 1 | has_producer);
+        to.number(b.record_count);
+        to.signed_number(b.max_timestamp.value() - std::exchange(time, b.max_timestamp.value()));
+        if (!has_producer) continue;
+        to.signed_number(b.producer.value() - std::exchange(producer, b.producer.value()));
+        to.signed_number(b.producer_epoch);
+        to.signed_number(b.base_sequence);
+      }
+    }
+  }
+}
+void get(in& from, commit_object& c) {
+  if (from.number() != location_object)
+    throw log_format_error("the metadata log holds batches at a kind of place that this version of yaks does not know");
+  c.object = object_id(from.id());
+  c.object_bytes = from.number();
+  std::int64_t time = from.signed_number(), producer = 0;
+  c.topics.resize(from.count());
+  for (auto& t : c.topics) {
+    t.topic = topic_id(from.id());
+    t.partitions.resize(from.count());
+    std::int64_t partition = 0;
+    for (auto& p : t.partitions) {
+      partition += from.signed_number();
+      p.partition = partition_index(std::int32_t(partition));
+      p.batches.resize(from.count());
+      for (auto& b : p.batches) {
+        auto bytes = from.number();
+        b.bytes = std::uint32_t(bytes >> 1);
+        b.record_count = std::uint32_t(from.number());
+        b.max_timestamp = timestamp_ms(time += from.signed_number());
+        if ((bytes & 1) == 0) continue;
+        b.producer = producer_id(producer += from.signed_number());
+        b.producer_epoch = std::int16_t(from.signed_number());
+        b.base_sequence = std::int32_t(from.signed_number());
+      }
+    }
+  }
+}
+
+void put(out& to, const allocate_producer_ids& c) { to.number(c.count); }
+void get(in& from, allocate_producer_ids& c) { c.count = std::uint32_t(from.number()); }
+
+void put(out& to, const commit_group_offsets& c) {
+  to.text(c.group);
+  to.number(c.offsets.size());
+  for (const auto& o : c.offsets) {
+    to.id(o.topic.value());
+    to.number(std::uint64_t(o.partition.value()));
+    to.signed_number(o.committed.value());
+    to.signed_number(o.leader_epoch);
+    to.text(o.metadata);
+  }
+}
+void get(in& from, commit_group_offsets& c) {
+  c.group = from.text();
+  c.offsets.resize(from.count());
+  for (auto& o : c.offsets) {
+    o.topic = topic_id(from.id());
+    o.partition = partition_index(std::int32_t(from.number()));
+    o.committed = offset(from.signed_number());
+    o.leader_epoch = std::int32_t(from.signed_number());
+    o.metadata = from.text();
+  }
+}
+
+template <class Command>
+command get_command(in from) {
+  Command c;
+  get(from, c);
+  return c;
+}
+}  // namespace
+
+entry_writer::entry_writer() { buffer_.push_back(char(entry_format)); }
+
+void entry_writer::add(const command& c) {
+  section_.clear();
+  out body{section_};
+  auto kind = std::visit([&](const auto& known) { return put(body, known), kind_of(known); }, c);
+  out to{buffer_};
+  to.number(std::uint64_t(kind) << 1 | 1);
+  to.text(section_);
+  ++commands_;
+}
+
+shared_bytes entry_writer::take() { return shared_bytes::copy_of(as_bytes(buffer_)); }
+
+std::size_t encoded_bytes(const command& c) {
+  entry_writer writer;
+  writer.add(c);
+  return writer.bytes();
+}
+
+std::vector<command> decode_entry(byte_view payload) {
+  in from{payload};
+  auto format = std::to_integer<int>(from.bytes(1)[0]);
+  if (format != entry_format)
+    throw log_format_error(fmt::format(
+        "the metadata log holds an entry of format {}, and this version of yaks reads format {}: run a newer yaks", format,
+        entry_format));
+  std::vector<command> commands;
+  while (!from.left.empty()) {
+    auto kind = from.number();
+    in body{from.bytes(from.number())};
+    switch (section(kind >> 1)) {
+      case section::register_agent: commands.push_back(get_command<register_agent>(body)); continue;
+      case section::fence_agent: commands.push_back(get_command<fence_agent>(body)); continue;
+      case section::create_topic: commands.push_back(get_command<create_topic>(body)); continue;
+      case section::delete_topic: commands.push_back(get_command<delete_topic>(body)); continue;
+      case section::create_partitions: commands.push_back(get_command<create_partitions>(body)); continue;
+      case section::alter_topic_configs: commands.push_back(get_command<alter_topic_configs>(body)); continue;
+      case section::commit_object: commands.push_back(get_command<commit_object>(body)); continue;
+      case section::allocate_producer_ids: commands.push_back(get_command<allocate_producer_ids>(body)); continue;
+      case section::commit_group_offsets: commands.push_back(get_command<commit_group_offsets>(body)); continue;
+    }
+    if ((kind & 1) != 0)
+      throw log_format_error(fmt::format(
+          "the metadata log holds a command (kind {}) that this version of yaks does not know: run a newer yaks", kind >> 1));
+  }
+  return commands;
+}
+}  // namespace yaks::metadata

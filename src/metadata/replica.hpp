@@ -1,0 +1,134 @@
+// One agent's copy of the metadata: follows the log, applies it to the state machine, and appends this agent's commands.
+//
+//   submit(command) ─▶ waits for the next append (group commit) ─▶ log store ─▶ entries come back ─▶ apply ─▶ outcome
+//   barrier()       ─▶ a read of the tail that began after the call ─▶ applied up to the head that it saw
+//
+// One append is outstanding at a time; whatever arrives meanwhile goes into the next one. On the agent's executor only.
+#pragma once
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+#include "base/result.hpp"
+#include "metadata/commands.hpp"
+#include "metadata/entry_codec.hpp"
+#include "metadata/log_store.hpp"
+#include "metadata/state.hpp"
+#include "metrics/registry.hpp"
+#include "runtime/event.hpp"
+#include "runtime/runtime.hpp"
+#include "runtime/task_group.hpp"
+
+namespace yaks::metadata {
+struct replica_settings {
+  register_agent registration;
+  duration poll_interval = 100ms;   // the net under notifications
+  duration stale_after = 60s;       // YAKS_LOG_STALE_MS
+  duration retry_first = 20ms, retry_most = 1s;  // back-off while the store is away
+  // Asked after this agent was fenced: may it go on under a new incarnation, or has somebody else its node id?
+  std::function<bool()> holds_node_id = [] { return true; };
+};
+
+enum class submit_error {
+  not_appended,  // surely not in the log
+  too_large,     // does not fit an entry
+};
+
+// The agent must stop: the log lost acknowledged entries, holds what this version cannot read, or is not ours to write any
+// more. what() is a sentence for the operator.
+struct replica_stopped : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+class replica {
+ public:
+  // `applied` is called after each entry, on the executor, with what changed: it wakes long polls.
+  replica(runtime& rt, log_store& log, replica_settings settings, metrics::registry& metrics,
+          std::function<void(const changes&)> applied);
+  ~replica();
+
+  // Reads the log to its end, registers this incarnation, then follows and appends until cancelled. Throws replica_stopped.
+  awaitable<void> run();
+  // Returns once registered.
+  awaitable<void> wait_until_ready();
+  bool is_ready() const { return ready_; }
+
+  const state& current() const { return state_; }
+  incarnation self() const { return self_; }
+  // The newest clock of the store that this agent has read; never the agent's own.
+  timestamp_ms log_time() const { return log_time_; }
+  // False when the log has not been heard of for stale_after: fetches must fail rather than serve old data.
+  bool is_fresh() const;
+
+  // Appends the command and answers its outcome when it has been applied here: durable and visible. Commands are appended in
+  // the order of the calls. While the store is away this waits; what the caller gives up on may still happen.
+  template <class Command>
+  awaitable<result<typename outcome_of<Command>::type, submit_error>> submit(Command c) {
+    auto got = co_await submit_any(command(std::move(c)));
+    if (!got) co_return failure(got.error());
+    co_return std::get<typename outcome_of<Command>::type>(std::move(*got));
+  }
+
+  // After this, the state holds everything that was appended anywhere before the call: false when the log could not be
+  // read. Calls that arrive together share one read.
+  awaitable<bool> barrier();
+  // The same, but a read that began after `since` will do.
+  awaitable<bool> barrier_since(time_point since);
+
+ private:
+  struct submission {  // shared by the caller that waits and the append that carries it; either may go first
+    explicit submission(command c) : what(std::move(c)) {}
+    command what;
+    std::size_t bytes = 0;
+    std::optional<result<outcome, submit_error>> answer;
+    event answered;
+  };
+  struct append_in_flight {
+    append_id id;
+    std::vector<std::shared_ptr<submission>> submissions;
+    bool decided = false;
+  };
+  awaitable<result<outcome, submit_error>> submit_any(command c);
+  awaitable<void> start_and_follow();
+  awaitable<void> catch_up();
+  awaitable<void> follow();
+  awaitable<void> append_pending();
+  awaitable<void> append_one(std::vector<std::shared_ptr<submission>> submissions, shared_bytes payload);
+  awaitable<void> watch_for_change();
+  // Applies what is new in the tail. False when entries are missing in between.
+  bool apply_tail(const log_tail& tail);
+  void apply_entry(const log_entry& entry);
+  void decide(append_in_flight& append, const state::applied& applied);
+  void begin_incarnation();
+  [[noreturn]] void stop(log_error why);
+
+  runtime& rt_;
+  log_store& log_;
+  replica_settings settings_;
+  std::function<void(const changes&)> applied_;
+  state state_;
+  incarnation self_;
+  std::uint64_t last_number_ = 0;
+  timestamp_ms log_time_{0};
+  time_point heard_{};
+  bool ready_ = false;
+  event ready_changed_;
+
+  std::deque<std::shared_ptr<submission>> pending_;  // bounded by those who submit: they wait for their answers
+  event pending_changed_;
+  append_in_flight* in_flight_ = nullptr;  // in append_one's frame
+
+  std::uint64_t reads_begun_ = 0, reads_done_ = 0;  // reads_done_: the newest whose head has been applied
+  std::uint64_t read_failures_ = 0;
+  bool read_wanted_ = false;
+  time_point last_read_began_{};  // of the newest read that is done
+  event read_wanted_changed_, read_done_;
+
+  task_group tasks_;
+  metrics::counter &entries_, &voids_, &barriers_, &barrier_reads_, &append_retries_;
+  metrics::histogram &append_seconds_, &append_commands_;
+};
+}  // namespace yaks::metadata

@@ -1,0 +1,339 @@
+#include "metadata/state.hpp"
+
+#include <algorithm>
+
+#include "base/check.hpp"
+#include "metadata/digest.hpp"
+#include "metadata/entry_codec.hpp"
+
+namespace yaks::metadata {
+std::vector<range>::const_iterator partition::find(offset at) const {
+  auto after = std::upper_bound(ranges.begin(), ranges.end(), at,
+                                [](offset wanted, const range& r) { return wanted < r.end_offset(); });
+  if (after == ranges.end() || at < after->base_offset) return ranges.end();
+  return after;
+}
+
+state::state() : digest_(hash_of_counters(next_producer_id_, next_object_)) {}
+state::~state() = default;
+
+state::applied state::apply(const log_entry& entry) {
+  YAKS_CHECK(entry.sequence == position_.sequence + 1, "entries are applied in order, each one once");
+  auto commands = decode_entry(entry.payload.view());
+  applied result;
+  position_ = {entry.sequence, entry.id};
+  time_ = std::max(time_, entry.time);
+  writer_ = entry.id.writer;
+  auto known = agents_.find(writer_);
+  bool registers = !commands.empty() && std::holds_alternative<register_agent>(commands.front());
+  if (known == agents_.end() ? !(registers && entry.id.number == 1) : entry.id.number <= known->second.last_number) {
+    result.is_void = true;
+    return result;
+  }
+  result.outcomes.reserve(commands.size());
+  for (const auto& c : commands)
+    result.outcomes.push_back(std::visit([&](const auto& known_command) { return apply_command(known_command, result.changed); }, c));
+  // The writer may have fenced itself in this very entry.
+  if (known = agents_.find(writer_); known != agents_.end()) {
+    digest_ -= hash_of(writer_, known->second);
+    known->second.last_number = entry.id.number;
+    digest_ += hash_of(writer_, known->second);
+  }
+  expire_producers();
+  return result;
+}
+
+// ---- agents ----------------------------------------------------------------------------------------------------------
+
+void state::add_agent(incarnation id, agent a) {
+  digest_ += hash_of(id, a);
+  agents_.emplace(id, std::move(a));
+}
+
+void state::remove_agent(incarnation id) {
+  auto found = agents_.find(id);
+  if (found == agents_.end()) return;
+  digest_ -= hash_of(id, found->second);
+  agents_.erase(found);
+}
+
+outcome state::apply_command(const register_agent& c, changes&) {
+  std::vector<incarnation> earlier;
+  for (const auto& [id, a] : agents_)
+    if (id == writer_ || (a.registration.node == c.node && a.registration.thread == c.thread)) earlier.push_back(id);
+  for (auto id : earlier) remove_agent(id);
+  add_agent(writer_, agent{.registration = c, .last_number = 0, .registered_at = time_});
+  return simple_outcome{};
+}
+
+outcome state::apply_command(const fence_agent& c, changes&) {
+  remove_agent(c.which);
+  return simple_outcome{};
+}
+
+// ---- topics ----------------------------------------------------------------------------------------------------------
+
+outcome state::apply_command(const create_topic& c, changes&) {
+  if (topics_by_name_.contains(c.name) || topics_.contains(c.id)) return simple_outcome{apply_error::topic_exists};
+  if (c.partitions < 1) return simple_outcome{apply_error::invalid_partitions};
+  auto t = std::make_unique<topic>(topic{.id = c.id, .name = c.name, .created = time_, .configs = {}, .partitions = {}});
+  for (const auto& config : c.configs)
+    if (config.value) t->configs[config.name] = *config.value;
+  t->partitions.resize(std::size_t(c.partitions));
+  digest_ += hash_of(*t);
+  for (std::int32_t i = 0; i < c.partitions; ++i) digest_ += hash_of({c.id, partition_index(i)}, t->partitions[std::size_t(i)]);
+  topics_by_name_.emplace(c.name, t.get());
+  topics_.emplace(c.id, std::move(t));
+  return simple_outcome{};
+}
+
+outcome state::apply_command(const delete_topic& c, changes& changed) {
+  auto found = topics_.find(c.id);
+  if (found == topics_.end()) return simple_outcome{apply_error::unknown_topic};
+  topic& t = *found->second;
+  for (std::size_t i = 0; i < t.partitions.size(); ++i) {
+    const partition& p = t.partitions[i];
+    topic_partition at{c.id, partition_index(std::int32_t(i))};
+    digest_ -= hash_of(at, p);
+    for (const auto& r : p.ranges) digest_ -= hash_of(at, r);
+    for (const auto& [id, producer] : p.producers) digest_ -= hash_of(at, id, producer);
+    drop_references(p);
+  }
+  digest_ -= hash_of(t);
+  for (auto group = group_offsets_.begin(); group != group_offsets_.end();) {
+    auto& offsets = group->second;
+    auto first = offsets.lower_bound({c.id, partition_index(0)});
+    while (first != offsets.end() && first->first.topic == c.id) {
+      digest_ -= hash_of(group->first, first->first, first->second);
+      first = offsets.erase(first);
+    }
+    group = offsets.empty() ? group_offsets_.erase(group) : std::next(group);
+  }
+  topics_by_name_.erase(t.name);
+  topics_.erase(found);
+  changed.deleted.push_back(c.id);
+  return simple_outcome{};
+}
+
+void state::drop_references(const partition& p) {
+  for (const auto& r : p.ranges) {
+    auto found = objects_.find(r.object);
+    YAKS_CHECK(found != objects_.end() && found->second.ranges > 0, "a range refers to an object that is known");
+    digest_ -= hash_of(found->first, found->second);
+    if (--found->second.ranges == 0) objects_.erase(found);
+    else digest_ += hash_of(found->first, found->second);
+  }
+}
+
+outcome state::apply_command(const create_partitions& c, changes&) {
+  auto found = topics_.find(c.id);
+  if (found == topics_.end()) return simple_outcome{apply_error::unknown_topic};
+  topic& t = *found->second;
+  auto before = std::int32_t(t.partitions.size());
+  if (c.total <= before) return simple_outcome{apply_error::invalid_partitions};
+  digest_ -= hash_of(t);
+  t.partitions.resize(std::size_t(c.total));
+  digest_ += hash_of(t);
+  for (auto i = before; i < c.total; ++i) digest_ += hash_of({c.id, partition_index(i)}, t.partitions[std::size_t(i)]);
+  return simple_outcome{};
+}
+
+outcome state::apply_command(const alter_topic_configs& c, changes&) {
+  auto found = topics_.find(c.id);
+  if (found == topics_.end()) return simple_outcome{apply_error::unknown_topic};
+  topic& t = *found->second;
+  digest_ -= hash_of(t);
+  for (const auto& change : c.changes)
+    if (change.value) t.configs[change.name] = *change.value;
+    else t.configs.erase(change.name);
+  digest_ += hash_of(t);
+  return simple_outcome{};
+}
+
+// ---- batches ---------------------------------------------------------------------------------------------------------
+
+outcome state::apply_command(const commit_object& c, changes& changed) {
+  commit_outcome out;
+  auto age_ms = time_ - timestamp_ms(c.object.value().v7_unix_ms());
+  bool too_late = age_ms > agents_.at(writer_).registration.upload_deadline_ms;
+  std::uint64_t position = 0;
+  std::size_t ranges = 0;
+  object_number number = next_object_;
+  for (const auto& t : c.topics) {
+    auto found = topics_.find(t.topic);
+    for (const auto& p : t.partitions) {
+      apply_error error = too_late ? apply_error::commit_too_late
+                          : found == topics_.end() ? apply_error::unknown_topic
+                          : p.partition.value() < 0 || std::size_t(p.partition.value()) >= found->second->partitions.size()
+                              ? apply_error::unknown_partition
+                              : apply_error::none;
+      if (error != apply_error::none) {
+        out.batches.insert(out.batches.end(), p.batches.size(), batch_outcome{.error = error});
+      } else {
+        auto& into = found->second->partitions[std::size_t(p.partition.value())];
+        auto before = into.high_watermark;
+        ranges += commit_partition(t.topic, into, p, number, position, out);
+        if (before < into.high_watermark) changed.advanced.push_back({t.topic, p.partition});
+      }
+      for (const auto& b : p.batches) position += b.bytes;
+    }
+  }
+  if (ranges > 0) {  // an object of which nothing was accepted is an orphan: nobody refers to it
+    digest_ -= hash_of_counters(next_producer_id_, next_object_);
+    ++next_object_;
+    digest_ += hash_of_counters(next_producer_id_, next_object_);
+    object o{.id = c.object, .bytes = c.object_bytes, .ranges = std::uint32_t(ranges)};
+    digest_ += hash_of(number, o);
+    objects_.emplace(number, o);
+  }
+  return out;
+}
+
+// Accepts or rejects each batch by itself; adjacent accepted ones become one range, a rejected one splits it. Answers how
+// many ranges came of it.
+std::size_t state::commit_partition(topic_id id, partition& into, const partition_commit& commit, object_number object,
+                                    std::uint64_t position, commit_outcome& out) {
+  topic_partition at{id, commit.partition};
+  std::size_t ranges = 0;
+  range open;  // empty while record_count is 0
+  auto close_range = [&] {
+    if (open.record_count == 0) return;
+    digest_ += hash_of(at, open);
+    into.ranges.push_back(open);
+    open = {};
+    ++ranges;
+  };
+  digest_ -= hash_of(at, into);
+  for (const auto& b : commit.batches) {
+    batch_outcome verdict;
+    auto producer = b.producer == no_producer ? into.producers.end() : into.producers.find(b.producer);
+    if (producer != into.producers.end()) verdict = producer->second.check(b);
+    if (verdict.error == apply_error::none && !verdict.duplicate) {
+      verdict.base_offset = into.high_watermark;
+      verdict.append_time = time_;
+      if (open.record_count == 0)
+        open = {.base_offset = into.high_watermark, .object = object, .position = std::uint32_t(position), .max_timestamp = b.max_timestamp};
+      open.bytes += b.bytes;
+      open.record_count += b.record_count;
+      ++open.batch_count;
+      open.max_timestamp = std::max(open.max_timestamp, b.max_timestamp);
+      into.high_watermark += b.record_count;
+      into.bytes += b.bytes;
+      if (b.producer != no_producer) {
+        if (producer == into.producers.end()) {
+          producer = into.producers.emplace(b.producer, producer_state()).first;
+          expiries_.push_back({time_, at, b.producer});
+        } else {
+          digest_ -= hash_of(at, b.producer, producer->second);
+        }
+        producer->second.add(b, verdict.base_offset, time_);
+        digest_ += hash_of(at, b.producer, producer->second);
+      }
+    } else {
+      close_range();
+    }
+    out.batches.push_back(verdict);
+    position += b.bytes;
+  }
+  close_range();
+  digest_ += hash_of(at, into);
+  return ranges;
+}
+
+// A few per entry, the same ones everywhere: their order is that of the queue, their time that of the entries.
+void state::expire_producers() {
+  for (int i = 0; i < 8 && !expiries_.empty(); ++i) {
+    expiry oldest = expiries_.front();
+    if (time_ - oldest.last_write < producer_expiration_ms) return;
+    expiries_.pop_front();
+    auto found = topics_.find(oldest.where.topic);
+    if (found == topics_.end()) continue;
+    auto& producers = found->second->partitions[std::size_t(oldest.where.partition.value())].producers;
+    auto producer = producers.find(oldest.producer);
+    YAKS_CHECK(producer != producers.end(), "a producer leaves by its expiry only");
+    if (time_ - producer->second.last_write() < producer_expiration_ms) {
+      expiries_.push_back({producer->second.last_write(), oldest.where, oldest.producer});
+    } else {
+      digest_ -= hash_of(oldest.where, oldest.producer, producer->second);
+      producers.erase(producer);
+    }
+  }
+}
+
+outcome state::apply_command(const allocate_producer_ids& c, changes&) {
+  producer_ids_outcome out{.first = next_producer_id_, .count = c.count};
+  digest_ -= hash_of_counters(next_producer_id_, next_object_);
+  next_producer_id_ += c.count;
+  digest_ += hash_of_counters(next_producer_id_, next_object_);
+  return out;
+}
+
+// ---- groups ----------------------------------------------------------------------------------------------------------
+
+outcome state::apply_command(const commit_group_offsets& c, changes&) {
+  group_offsets_outcome out;
+  for (const auto& o : c.offsets) {
+    auto found = topics_.find(o.topic);
+    if (found == topics_.end()) {
+      out.errors.push_back(apply_error::unknown_topic);
+      continue;
+    }
+    if (o.partition.value() < 0 || std::size_t(o.partition.value()) >= found->second->partitions.size()) {
+      out.errors.push_back(apply_error::unknown_partition);
+      continue;
+    }
+    topic_partition at{o.topic, o.partition};
+    auto& offsets = group_offsets_[c.group];
+    auto [stored, is_new] = offsets.try_emplace(at);
+    if (!is_new) digest_ -= hash_of(c.group, at, stored->second);
+    stored->second = {o.committed, o.leader_epoch, o.metadata, time_};
+    digest_ += hash_of(c.group, at, stored->second);
+    out.errors.push_back(apply_error::none);
+  }
+  return out;
+}
+
+// ---- reads -----------------------------------------------------------------------------------------------------------
+
+const topic* state::find_topic(topic_id id) const {
+  auto found = topics_.find(id);
+  return found == topics_.end() ? nullptr : found->second.get();
+}
+
+const topic* state::find_topic(std::string_view name) const {
+  auto found = topics_by_name_.find(name);
+  return found == topics_by_name_.end() ? nullptr : found->second;
+}
+
+const partition* state::find_partition(topic_partition which) const {
+  const topic* t = find_topic(which.topic);
+  if (!t || which.partition.value() < 0 || std::size_t(which.partition.value()) >= t->partitions.size()) return nullptr;
+  return &t->partitions[std::size_t(which.partition.value())];
+}
+
+const object& state::find_object(object_number number) const { return objects_.at(number); }
+
+const std::map<topic_partition, committed_offset>* state::find_group_offsets(std::string_view group) const {
+  auto found = group_offsets_.find(group);
+  return found == group_offsets_.end() ? nullptr : &found->second;
+}
+
+std::uint64_t state::recompute_digest() const {
+  std::uint64_t sum = hash_of_counters(next_producer_id_, next_object_);
+  for (const auto& [id, t] : topics_) {
+    sum += hash_of(*t);
+    for (std::size_t i = 0; i < t->partitions.size(); ++i) {
+      topic_partition at{id, partition_index(std::int32_t(i))};
+      const auto& p = t->partitions[i];
+      sum += hash_of(at, p);
+      for (const auto& r : p.ranges) sum += hash_of(at, r);
+      for (const auto& [producer, known] : p.producers) sum += hash_of(at, producer, known);
+    }
+  }
+  for (const auto& [number, o] : objects_) sum += hash_of(number, o);
+  for (const auto& [group, offsets] : group_offsets_)
+    for (const auto& [at, o] : offsets) sum += hash_of(group, at, o);
+  for (const auto& [id, a] : agents_) sum += hash_of(id, a);
+  return sum;
+}
+}  // namespace yaks::metadata

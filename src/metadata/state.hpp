@@ -1,0 +1,154 @@
+// The state machine: what the log says, in memory. Pure: no I/O, no clock, no chance, no threads. The same log gives the
+// same state on every agent for ever; digest() tells two states apart without comparing them.
+//
+// Reads are plain member functions of this object and hold until the next apply(). Only apply() changes anything.
+#pragma once
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "metadata/commands.hpp"
+#include "metadata/log_store.hpp"
+#include "metadata/producer_state.hpp"
+#include "model/ids.hpp"
+
+namespace yaks::metadata {
+// Objects are numbered in the order in which the log first names them.
+using object_number = std::uint64_t;
+
+// Adjacent accepted batches of one partition in one object: what fetches and the index deal in. Offsets inside it come from
+// walking the batch headers.
+struct range {
+  offset base_offset;
+  object_number object = 0;
+  std::uint32_t position = 0;  // in the object, in bytes
+  std::uint32_t bytes = 0;
+  std::uint32_t record_count = 0;
+  std::uint32_t batch_count = 0;
+  timestamp_ms max_timestamp = no_timestamp;
+  offset end_offset() const { return base_offset + record_count; }
+  bool operator==(const range&) const = default;
+};
+
+struct partition {
+  offset log_start{0};
+  offset high_watermark{0};
+  std::uint64_t bytes = 0;          // of all ranges
+  std::vector<range> ranges;        // consecutive, ascending, up to the high watermark
+  std::unordered_map<producer_id, producer_state> producers;
+  // Without transactions nothing is ever unstable.
+  offset last_stable_offset() const { return high_watermark; }
+  // The range that holds `at`, or the end of `ranges`.
+  std::vector<range>::const_iterator find(offset at) const;
+};
+
+struct topic {
+  topic_id id;
+  std::string name;
+  timestamp_ms created;
+  std::map<std::string, std::string, std::less<>> configs;  // what was set; the rest has Kafka's defaults
+  std::vector<partition> partitions;
+};
+
+struct object {
+  object_id id;
+  std::uint64_t bytes = 0;
+  std::uint32_t ranges = 0;  // how many of them the state still holds
+};
+
+struct committed_offset {
+  offset committed;
+  std::int32_t leader_epoch = -1;
+  std::string metadata;
+  timestamp_ms committed_at;
+  bool operator==(const committed_offset&) const = default;
+};
+
+struct agent {
+  register_agent registration;
+  std::uint64_t last_number = 0;  // of its appends
+  timestamp_ms registered_at;
+};
+
+// What one entry changed, for those who wait for it.
+struct changes {
+  std::vector<topic_partition> advanced;  // their high watermark grew
+  std::vector<topic_id> deleted;
+};
+
+class state {
+ public:
+  // A producer that has not written to a partition for this long is forgotten there (producer.id.expiration.ms).
+  static constexpr std::int64_t producer_expiration_ms = 86'400'000;
+
+  state();
+  ~state();
+
+  struct applied {
+    bool is_void = false;            // repeated, or of an incarnation that is not registered: nothing happened
+    std::vector<outcome> outcomes;   // one per command, unless void
+    changes changed;
+  };
+  // The entry right after position(). Throws log_format_error (see entry_codec.hpp) and is not to be used after that.
+  applied apply(const log_entry& entry);
+
+  const log_position& position() const { return position_; }
+  timestamp_ms time() const { return time_; }
+  std::uint64_t digest() const { return digest_; }
+  // The same from scratch: equal to digest(), or this code is wrong.
+  std::uint64_t recompute_digest() const;
+
+  const topic* find_topic(topic_id id) const;
+  const topic* find_topic(std::string_view name) const;
+  const partition* find_partition(topic_partition which) const;
+  const std::map<std::string, topic*, std::less<>>& topics_by_name() const { return topics_by_name_; }
+  const object& find_object(object_number number) const;
+  std::size_t object_count() const { return objects_.size(); }
+  // By topic id: sorted, so that listings have one order everywhere. Null: the group has committed nothing.
+  const std::map<topic_partition, committed_offset>* find_group_offsets(std::string_view group) const;
+  const std::map<incarnation, agent>& agents() const { return agents_; }
+  producer_id next_producer_id() const { return next_producer_id_; }
+
+ private:
+  struct expiry {  // in the order of writing; a producer that wrote again since is queued again
+    timestamp_ms last_write;
+    topic_partition where;
+    producer_id producer;
+  };
+  outcome apply_command(const register_agent&, changes&);
+  outcome apply_command(const fence_agent&, changes&);
+  outcome apply_command(const create_topic&, changes&);
+  outcome apply_command(const delete_topic&, changes&);
+  outcome apply_command(const create_partitions&, changes&);
+  outcome apply_command(const alter_topic_configs&, changes&);
+  outcome apply_command(const commit_object&, changes&);
+  outcome apply_command(const allocate_producer_ids&, changes&);
+  outcome apply_command(const commit_group_offsets&, changes&);
+  std::size_t commit_partition(topic_id id, partition& into, const partition_commit& commit, object_number object,
+                               std::uint64_t position, commit_outcome& out);
+  void expire_producers();
+  void add_agent(incarnation id, agent a);
+  void remove_agent(incarnation id);
+  void drop_references(const partition& p);
+
+  log_position position_;
+  timestamp_ms time_{0};
+  incarnation writer_;  // of the entry that is being applied
+  std::unordered_map<topic_id, std::unique_ptr<topic>> topics_;
+  std::map<std::string, topic*, std::less<>> topics_by_name_;
+  std::map<object_number, object> objects_;
+  object_number next_object_ = 1;
+  producer_id next_producer_id_{0};
+  std::map<std::string, std::map<topic_partition, committed_offset>, std::less<>> group_offsets_;
+  std::map<incarnation, agent> agents_;
+  std::deque<expiry> expiries_;
+  std::uint64_t digest_ = 0;
+};
+}  // namespace yaks::metadata
