@@ -66,7 +66,7 @@ struct alter_topic_configs {
 
 struct batch_commit {
   std::uint32_t bytes = 0;
-  std::uint32_t record_count = 0;
+  std::uint32_t record_count = 0;  // 0: bytes that lie in the object and are not to be committed
   timestamp_ms max_timestamp = no_timestamp;
   producer_id producer = no_producer;  // no_producer: the next two mean nothing
   std::int16_t producer_epoch = -1;
@@ -128,6 +128,7 @@ enum class apply_error {
   out_of_order_sequence,   // not the next sequence of this producer
   invalid_producer_epoch,  // an epoch older than the producer's newest
   commit_too_late,         // the object is older than its agent's upload deadline: it may be gone
+  withheld,                // record_count was 0: its writer had given it up
 };
 
 struct batch_outcome {

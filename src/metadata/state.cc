@@ -206,8 +206,9 @@ std::size_t state::commit_partition(topic_id id, partition& into, const partitio
   digest_ -= hash_of(at, into);
   for (const auto& b : commit.batches) {
     batch_outcome verdict;
+    if (b.record_count == 0) verdict.error = apply_error::withheld;
     auto producer = b.producer == no_producer ? into.producers.end() : into.producers.find(b.producer);
-    if (producer != into.producers.end()) verdict = producer->second.check(b);
+    if (verdict.error == apply_error::none && producer != into.producers.end()) verdict = producer->second.check(b);
     if (verdict.error == apply_error::none && !verdict.duplicate) {
       verdict.base_offset = into.high_watermark;
       verdict.append_time = time_;
