@@ -52,7 +52,8 @@ forbid_system_cluster() {
 
 install_test_packages() {
   local packages=("${test_packages[@]}")
-  have java || packages+=(openjdk-17-jdk-headless)
+  # The compiler too: the Java check runs from source.
+  have javac || packages+=(openjdk-17-jdk-headless)
   have mvn || packages+=(maven)
   have node || packages+=(nodejs)
   have npm || packages+=(npm)

@@ -49,17 +49,19 @@ func produce(brokers []string, config *sarama.Config) []Record {
 			producer.Input() <- &sarama.ProducerMessage{Topic: Topic, Key: sarama.StringEncoder(Key(i)),
 				Value: sarama.StringEncoder(Value(i)), Metadata: i}
 		}
-		producer.AsyncClose()
-	}()
-	go func() {
-		for err := range producer.Errors() {
-			Must(err, "produce")
-		}
 	}()
 	var acknowledged []Record
-	for m := range producer.Successes() {
-		acknowledged = append(acknowledged, Record{Index: m.Metadata.(int), Partition: int(m.Partition), Offset: m.Offset})
+	for len(acknowledged) < Records {
+		select {
+		case m := <-producer.Successes():
+			acknowledged = append(acknowledged, Record{Index: m.Metadata.(int), Partition: int(m.Partition), Offset: m.Offset})
+		case err := <-producer.Errors():
+			Must(err, "produce")
+		case <-time.After(Deadline):
+			Fail("%d of %d records were acknowledged", len(acknowledged), Records)
+		}
 	}
+	Must(producer.Close(), "close producer")
 	// Partitions are acknowledged independently of each other.
 	sort.Slice(acknowledged, func(a, b int) bool { return acknowledged[a].Index < acknowledged[b].Index })
 	return acknowledged
