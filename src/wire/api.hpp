@@ -1,0 +1,98 @@
+// The one table of the APIs that an agent serves: what ApiVersions answers, what the connection loop accepts, which
+// headers go around a message, and the table in the README all come from here.
+#pragma once
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace yaks::wire {
+
+// Inclusive; empty when last < first.
+struct versions {
+  std::int16_t first, last;
+  constexpr bool has(std::int16_t version) const { return first <= version && version <= last; }
+  constexpr bool operator==(const versions&) const = default;
+};
+
+// Kafka's numbers. A value read from a frame can be any int16: look it up before believing it.
+enum class api_key : std::int16_t {
+  produce = 0,
+  fetch = 1,
+  list_offsets = 2,
+  metadata = 3,
+  offset_commit = 8,
+  offset_fetch = 9,
+  find_coordinator = 10,
+  api_versions = 18,
+  create_topics = 19,
+  delete_topics = 20,
+  init_producer_id = 22,
+  describe_configs = 32,
+  create_partitions = 37,
+  describe_cluster = 60,
+};
+
+struct api {
+  api_key key;
+  std::string_view name;  // Kafka's
+  versions served;        // requests in these versions are answered
+  // The first version that ApiVersions shows. Produce shows 0 though nothing below 3 works, as Kafka does: librdkafka
+  // up to 2.11 stops compressing otherwise (KAFKA-18659).
+  std::int16_t shown_first;
+  std::int16_t flexible_since;  // compact lengths and tagged fields (KIP-482)
+  std::string_view note;        // for the README
+};
+
+inline constexpr std::array apis{
+    // Produce 12 stands for transactions with implicit partitions (KIP-890), 13 and Fetch 13 for topic ids in place of
+    // names.
+    api{api_key::produce, "Produce", {3, 11}, 0, 9, "idempotent producers; one batch per partition, format v2"},
+    api{api_key::fetch, "Fetch", {3, 12}, 3, 12, "long polls; every fetch is a full one, without a session"},
+    api{api_key::list_offsets, "ListOffsets", {1, 11}, 1, 6, "by timestamp, exact to the record"},
+    api{api_key::metadata, "Metadata", {0, 13}, 0, 9, "creates topics when asked to and allowed to"},
+    api{api_key::offset_commit, "OffsetCommit", {2, 10}, 2, 8, ""},
+    api{api_key::offset_fetch, "OffsetFetch", {1, 10}, 1, 6, ""},
+    api{api_key::find_coordinator, "FindCoordinator", {0, 6}, 0, 3, "of groups"},
+    api{api_key::api_versions, "ApiVersions", {0, 4}, 0, 3, "newer versions get the version 0 answer"},
+    api{api_key::create_topics, "CreateTopics", {2, 7}, 2, 5, ""},
+    api{api_key::delete_topics, "DeleteTopics", {1, 6}, 1, 4, ""},
+    api{api_key::init_producer_id, "InitProducerId", {0, 5}, 0, 2, "without a transactional id"},
+    api{api_key::describe_configs, "DescribeConfigs", {1, 4}, 1, 4, ""},
+    api{api_key::create_partitions, "CreatePartitions", {0, 3}, 0, 2, ""},
+    api{api_key::describe_cluster, "DescribeCluster", {0, 2}, 0, 0, ""},
+};
+
+// nullptr when no such API is served.
+constexpr const api* find_api(api_key key) {
+  auto found = std::ranges::find(apis, key, &api::key);
+  return found == apis.end() ? nullptr : &*found;
+}
+constexpr const api* find_api(std::int16_t key) {
+  return find_api(api_key{key});
+}
+
+constexpr bool is_served(api_key key, std::int16_t version) {
+  const auto* found = find_api(key);
+  return found != nullptr && found->served.has(version);
+}
+
+// For an unknown API: 1, whose fields every request header begins with.
+constexpr std::int16_t request_header_version(api_key key, std::int16_t version) {
+  const auto* found = find_api(key);
+  return found != nullptr && version >= found->flexible_since ? 2 : 1;
+}
+// ApiVersions is answered with header 0 in every version: the client does not know yet what we speak (KIP-511).
+constexpr std::int16_t response_header_version(api_key key, std::int16_t version) {
+  const auto* found = find_api(key);
+  return found != nullptr && key != api_key::api_versions && version >= found->flexible_since ? 1 : 0;
+}
+
+// Kafka's name, or the number in decimal. For logs and metrics.
+std::string name_of(api_key key);
+
+// The table as Markdown.
+std::string apis_as_markdown();
+
+}  // namespace yaks::wire

@@ -1,0 +1,7 @@
+#include "wire/messages/create_partitions.hpp"
+
+#include "wire/codec.hpp"
+
+namespace yaks::wire {
+YAKS_WIRE_API(create_partitions);
+}  // namespace yaks::wire
