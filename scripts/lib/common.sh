@@ -96,8 +96,8 @@ free_port() {
 
 alive() { kill -0 "$1" 2>/dev/null && [[ "$(awk '{ print $3 }' "/proc/$1/stat" 2>/dev/null)" != Z ]]; }
 
-# spawn PIDFILE LOGFILE COMMAND...: starts a server in a session of its own, so that Ctrl-C reaches the script alone,
-# which then stops its servers in order. The server must not keep the script's output open.
+# spawn PIDFILE LOGFILE COMMAND...: starts a server in a process group of its own, so that Ctrl-C reaches the script
+# alone, which then stops its servers in order. The server must not keep the script's output open.
 spawn() {
   local pid_file=$1 log_file=$2
   shift 2
@@ -105,26 +105,29 @@ spawn() {
   echo $! >"$pid_file"
 }
 
-# stop_pid PID [SIGNAL]: asks it to end (TERM), waits up to 5 s, then kills it, and waits for that too.
+# stop_pid PID [SIGNAL [SECONDS]]: asks it to end (TERM), waits (5 s), then kills it, and waits for that too.
 stop_pid() {
-  local pid=$1 signal=${2:-TERM} tries
+  local pid=$1 signal=${2:-TERM} seconds=${3:-5} tries
   alive "$pid" || return 0
   kill "-$signal" "$pid" 2>/dev/null || return 0
-  for ((tries = 0; tries < 100; tries++)); do
+  for ((tries = 0; tries < seconds * 20; tries++)); do
     alive "$pid" || return 0
     sleep 0.05
   done
-  note "process $pid did not end within 5 s: killing it"
+  note "process $pid did not end within $seconds s: killing it"
   kill -KILL "$pid" 2>/dev/null || return 0
   while alive "$pid"; do sleep 0.05; done
 }
 
-# stop_pid_file FILE [SIGNAL]: the same for a noted pid; removes the note.
+# stop_pid_file FILE [SIGNAL [SECONDS]]: the same for a noted pid; removes the note.
 stop_pid_file() {
   [[ -f "$1" ]] || return 0
-  stop_pid "$(cat "$1")" "${2:-TERM}"
+  stop_pid "$(cat "$1")" "${@:2}"
   rm -f "$1"
 }
+
+# An agent that is asked to end first flushes what it holds and answers for it: it may take 10 s.
+stop_agent() { stop_pid_file "$1" TERM 12; }
 
 # wait_until SECONDS WHAT PIDFILE LOGFILE COMMAND...: repeats COMMAND until it succeeds; fails with the log's end when
 # the time is over or the server has died.
@@ -146,20 +149,29 @@ wait_until() {
 }
 
 # run_limited SECONDS COMMAND...: runs it with a time limit, as a job that a trap of ours can interrupt (bash runs
-# traps only after a foreground command has ended). 124 means that the time was over.
+# traps only after a foreground command has ended). 124 means that the time was over. Limits are not nested: one at a
+# time in each script.
 limited_pid=''
 run_limited() {
   local seconds=$1 status=0
   shift
-  timeout --kill-after=10 "$seconds" "$@" </dev/null &
+  timeout --kill-after=15 "$seconds" "$@" </dev/null &
   limited_pid=$!
   wait "$limited_pid" || status=$?
-  limited_pid=''
+  end_left_behind "$*"
   return "$status"
 }
 
-# For exit traps: ends what run_limited was waiting for. timeout hands the signal on to its whole process group.
-stop_limited() {
-  [[ -z "$limited_pid" ]] || stop_pid "$limited_pid"
+# timeout leads a process group of its own: whoever is still in it when it has ended was left behind.
+end_left_behind() {
+  if kill -KILL -- "-$limited_pid" 2>/dev/null; then note "ended processes that this left behind: $1"; fi
   limited_pid=''
+}
+
+# For exit traps: ends what run_limited was waiting for. timeout hands the signal on to its whole process group, whose
+# members may have servers of their own to stop.
+stop_limited() {
+  [[ -n "$limited_pid" ]] || return 0
+  stop_pid "$limited_pid" TERM 20
+  end_left_behind 'the interrupted command'
 }

@@ -43,7 +43,7 @@ server_start() {
 server_stop() {
   server_known "$1"
   case $1 in
-    # INT is PostgreSQL's fast shutdown: it ends sessions instead of waiting for them.
+    # INT is PostgreSQL's fast shutdown: it ends connections instead of waiting for them.
     postgres) stop_pid_file "$servers_dir/postgres.pid" INT ;;
     *) stop_pid_file "$servers_dir/$1.pid" ;;
   esac
