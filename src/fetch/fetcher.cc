@@ -1,0 +1,136 @@
+#include "fetch/fetcher.hpp"
+
+#include <algorithm>
+
+namespace yaks::fetch {
+fetcher::fetcher(runtime& rt, metadata::replica& log, range_reader& reader, waiters& waiting, byte_budget& memory,
+                 std::uint32_t response_bytes_max)
+    : rt_(rt), log_(log), reader_(reader), waiting_(waiting), memory_(memory), response_bytes_max_(response_bytes_max) {}
+
+fetcher::survey fetcher::look(const fetch_request& request) const {
+  survey seen;
+  seen.partitions.resize(request.partitions.size());
+  bool fresh = log_.is_fresh();
+  for (std::size_t i = 0; i < request.partitions.size(); ++i) {
+    const auto& asked = request.partitions[i];
+    auto& answer = seen.partitions[i];
+    const auto* p = log_.current().find_partition(asked.where);
+    if (!fresh) {
+      answer.error = fetch_error::storage;
+    } else if (!p) {
+      answer.error = fetch_error::unknown_topic_or_partition;
+      seen.is_denial = true;
+    } else {
+      answer.high_watermark = p->high_watermark;
+      answer.last_stable_offset = p->last_stable_offset();
+      answer.log_start = p->log_start;
+      if (asked.from < p->log_start || p->high_watermark < asked.from) {
+        answer.error = fetch_error::offset_out_of_range;
+        seen.is_denial = true;
+      } else {
+        for (auto r = p->find(asked.from); r != p->ranges.end() && seen.bytes < request.bytes_min; ++r) seen.bytes += r->bytes;
+      }
+    }
+    seen.has_error |= answer.error != fetch_error::none;
+  }
+  return seen;
+}
+
+awaitable<fetch_result> fetcher::fetch(fetch_request request) {
+  auto asked_at = rt_.now();
+  auto due = asked_at + request.wait_max;
+  request.bytes_max = std::min(request.bytes_max, response_bytes_max_);
+  // What a client may ask for and never get must not keep it waiting for ever.
+  request.bytes_min = std::min(request.bytes_min, request.bytes_max);
+  auto seen = look(request);
+  if (seen.is_denial) {  // no denial from a state older than the request
+    if (co_await log_.barrier_since(asked_at)) seen = look(request);
+    else for (auto& p : seen.partitions) if (p.error != fetch_error::none) p.error = fetch_error::storage;
+  }
+  if (!seen.has_error && seen.bytes < request.bytes_min) {
+    if (rt_.now() < due) {
+      std::vector<topic_partition> partitions;
+      partitions.reserve(request.partitions.size());
+      for (const auto& p : request.partitions) partitions.push_back(p.where);
+      waiters::registration waiter(waiting_, std::move(partitions));
+      while (!seen.has_error && seen.bytes < request.bytes_min && co_await waiter.wait_until(rt_, due)) seen = look(request);
+    }
+    if (!seen.has_error && seen.bytes == 0) {  // nor an empty answer
+      if (co_await log_.barrier_since(asked_at)) seen = look(request);
+      else for (auto& p : seen.partitions) p.error = fetch_error::storage;
+    }
+  }
+  co_return co_await read(std::move(request), std::move(seen));
+}
+
+awaitable<fetch_result> fetcher::read(fetch_request request, survey seen) {
+  fetch_result out{.partitions = std::move(seen.partitions), .lease = nullptr};
+  // Which ranges: as many as could be needed, by the sizes that the state knows. The state may change while they are read,
+  // so everything is copied out of it here.
+  struct planned {
+    std::size_t partition;
+    std::size_t first, last;  // of ranges
+  };
+  std::vector<planned> plan;
+  std::vector<located_range> ranges;
+  std::vector<range_reader::entry> known;
+  std::int64_t budget = request.bytes_max;
+  std::size_t reserved = 0;
+  for (std::size_t i = 0; i < request.partitions.size() && (budget > 0 || plan.empty()); ++i) {
+    const auto& asked = request.partitions[i];
+    if (out.partitions[i].error != fetch_error::none) continue;
+    const auto* p = log_.current().find_partition(asked.where);
+    if (!p) continue;
+    std::int64_t limit = std::min<std::int64_t>(asked.bytes_max, budget), taken = 0;
+    planned here{i, ranges.size(), ranges.size()};
+    for (auto r = p->find(asked.from); r != p->ranges.end() && (taken < limit || (plan.empty() && taken == 0)); ++r) {
+      ranges.push_back({log_.current().find_object(r->object).id, *r});
+      known.push_back(reader_.find(ranges.back()));
+      std::int64_t bytes = r->bytes;
+      if (known.back() && r->base_offset < asked.from) {  // begins inside: what lies before does not count
+        const auto& batches = known.back()->batches();
+        for (std::size_t b = 0; b < batches.size() && batches[b].end_offset() <= asked.from; ++b) bytes -= batches[b].bytes;
+      }
+      taken += bytes;
+      reserved += r->bytes;
+      ++here.last;
+    }
+    budget -= std::min(taken, limit);
+    if (here.first < here.last) plan.push_back(here);
+  }
+  if (plan.empty()) co_return out;
+
+  out.lease = co_await memory_.reserve(std::min(reserved, memory_.bytes_max()));
+  auto read = co_await reader_.read(ranges, std::move(known));
+
+  budget = request.bytes_max;
+  bool first_batch = true;
+  for (const auto& here : plan) {
+    auto& answer = out.partitions[here.partition];
+    const auto& asked = request.partitions[here.partition];
+    std::int64_t limit = std::min<std::int64_t>(asked.bytes_max, budget);
+    bool full = false;
+    for (std::size_t i = here.first; i < here.last && !full; ++i) {
+      if (!read[i]) {  // what was read before it is still an answer
+        if (answer.bytes == 0) answer.error = fetch_error::storage;
+        break;
+      }
+      const auto& range = **read[i];
+      std::size_t begin = i == here.first ? range.find(asked.from) : 0, end = begin;
+      for (; end < range.batches().size(); ++end) {
+        const auto& b = range.batches()[end];
+        if (std::int64_t(answer.bytes) + b.bytes > limit && !first_batch) {
+          full = true;
+          break;
+        }
+        first_batch = false;
+        answer.bytes += b.bytes;
+        answer.records += b.record_count;
+      }
+      range.append_slices(begin, end, answer.batches);
+    }
+    budget -= std::int64_t(answer.bytes);
+  }
+  co_return out;
+}
+}  // namespace yaks::fetch

@@ -1,0 +1,97 @@
+#include "fetch/offset_lookup.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <optional>
+#include <vector>
+
+#include "records/timestamp_search.hpp"
+
+namespace yaks::fetch {
+namespace {
+using found = result<std::optional<records::found_record>, records::batch_fault>;
+
+// Some clients leave the header's largest timestamp unset: only one that can be right rules a batch out.
+bool is_surely_before(const records::batch_view& batch, timestamp_ms target) {
+  return batch.max_timestamp() >= batch.base_timestamp() && batch.max_timestamp() < target;
+}
+}  // namespace
+
+awaitable<result<range_reader::entry, object_error>> offset_lookup::read(located_range range) {
+  std::vector<located_range> ranges{range};
+  std::vector<range_reader::entry> known{reader_.find(range)};
+  auto answers = co_await reader_.read(std::move(ranges), std::move(known));
+  co_return std::move(answers.front());
+}
+
+awaitable<result<found_offset, object_error>> offset_lookup::first_at_or_after(topic_partition where, timestamp_ms target) {
+  offset from{0};
+  for (;;) {
+    // The state may change while a range is read: every round looks anew.
+    const auto* p = log_.current().find_partition(where);
+    if (!p) co_return found_offset{};
+    from = std::max(from, p->log_start);
+    std::optional<located_range> next;
+    for (auto r = p->find(from); r != p->ranges.end(); ++r)
+      if (r->max_timestamp >= target) {
+        next = located_range{log_.current().find_object(r->object).id, *r};
+        break;
+      }
+    if (!next) co_return found_offset{};
+    auto lease = co_await memory_.reserve(next->range.bytes);
+    auto read_range = co_await read(*next);
+    if (!read_range) co_return failure(read_range.error());
+    const auto& range = **read_range;
+    for (std::size_t i = 0; i < range.batches().size(); ++i) {
+      const auto& b = range.batches()[i];
+      if (b.end_offset() <= from) continue;
+      auto bytes = range.batch_bytes(i);
+      auto batch = records::batch_view::parse(bytes.view());
+      if (!batch || is_surely_before(*batch, target)) continue;
+      found match;
+      auto search = [&] { match = records::find_timestamp(*batch, b.base_offset, target, from, decompressed_bytes_max); };
+      if (batch->compression() == records::compression_type::none) search();
+      else co_await rt_.run_blocking(search);
+      if (!match) {
+        spdlog::warn("cannot search the batch at offset {} for a timestamp: {}", b.base_offset.value(),
+                     records::text_of(match.error()));
+        co_return failure(object_error::corrupt);
+      }
+      if (*match) co_return found_offset{(*match)->at, (*match)->timestamp};
+    }
+    from = next->range.end_offset();
+  }
+}
+
+awaitable<result<found_offset, object_error>> offset_lookup::largest_timestamp(topic_partition where) {
+  const auto* p = log_.current().find_partition(where);
+  if (!p) co_return found_offset{};
+  std::optional<located_range> best;
+  for (auto r = p->find(p->log_start); r != p->ranges.end(); ++r)
+    if (!best || r->max_timestamp > best->range.max_timestamp) best = located_range{log_.current().find_object(r->object).id, *r};
+  if (!best) co_return found_offset{};
+  auto log_start = p->log_start;
+  auto lease = co_await memory_.reserve(best->range.bytes);
+  auto read_range = co_await read(*best);
+  if (!read_range) co_return failure(read_range.error());
+  const auto& range = **read_range;
+  found_offset largest;
+  for (std::size_t i = 0; i < range.batches().size(); ++i) {
+    const auto& b = range.batches()[i];
+    auto bytes = range.batch_bytes(i);
+    auto batch = records::batch_view::parse(bytes.view());
+    if (!batch || b.end_offset() <= log_start || is_surely_before(*batch, largest.timestamp + 1)) continue;
+    found match;
+    auto search = [&] { match = records::find_max_timestamp(*batch, b.base_offset, log_start, decompressed_bytes_max); };
+    if (batch->compression() == records::compression_type::none) search();
+    else co_await rt_.run_blocking(search);
+    if (!match) {
+      spdlog::warn("cannot search the batch at offset {} for its largest timestamp: {}", b.base_offset.value(),
+                   records::text_of(match.error()));
+      co_return failure(object_error::corrupt);
+    }
+    if (*match && (*match)->timestamp > largest.timestamp) largest = {(*match)->at, (*match)->timestamp};
+  }
+  co_return largest;
+}
+}  // namespace yaks::fetch

@@ -1,0 +1,34 @@
+// ListOffsets by timestamp, exact to the record: which range, which batch, then which record inside it.
+#pragma once
+#include <cstdint>
+
+#include "base/result.hpp"
+#include "fetch/byte_budget.hpp"
+#include "fetch/range_reader.hpp"
+#include "metadata/replica.hpp"
+
+namespace yaks::fetch {
+struct found_offset {
+  offset at{-1};  // -1: no such record
+  timestamp_ms timestamp = no_timestamp;
+};
+
+class offset_lookup {
+ public:
+  offset_lookup(runtime& rt, metadata::replica& log, range_reader& reader, byte_budget& memory)
+      : rt_(rt), log_(log), reader_(reader), memory_(memory) {}
+  // The first record whose timestamp is not before `target`.
+  awaitable<result<found_offset, object_error>> first_at_or_after(topic_partition where, timestamp_ms target);
+  // The first record that has the largest timestamp of all (KIP-734).
+  awaitable<result<found_offset, object_error>> largest_timestamp(topic_partition where);
+
+ private:
+  // What a batch may decompress to while it is searched.
+  static constexpr std::size_t decompressed_bytes_max = std::size_t(128) << 20;
+  awaitable<result<range_reader::entry, object_error>> read(located_range range);
+  runtime& rt_;
+  metadata::replica& log_;
+  range_reader& reader_;
+  byte_budget& memory_;
+};
+}  // namespace yaks::fetch
