@@ -138,7 +138,7 @@ JSON
     -ip=127.0.0.1 -ip.bind=127.0.0.1 -master.port="$second_master_port" -volume.port="$second_volume_port" \
     -filer.port="$second_filer_port" -admin.port="$second_admin_port" -s3.port="$second_s3_port" \
     -s3.port.iceberg=0 -s3.port.lance=0 -s3.config="$servers_dir/s3-second.json" -s3.domainName=localhost \
-    -webdav=false -admin.ui=false
+    -s3.localSocket="$servers_dir/s3-second.sock" -webdav=false -admin.ui=false
   wait_until 60 SeaweedFS "$servers_dir/s3-second.pid" "$servers_dir/s3-second.log" \
     make_bucket "http://127.0.0.1:$second_s3_port/yaks-test"
 }
