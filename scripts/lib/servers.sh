@@ -45,6 +45,12 @@ server_stop() {
   case $1 in
     # INT is PostgreSQL's fast shutdown: it ends connections instead of waiting for them.
     postgres) stop_pid_file "$servers_dir/postgres.pid" INT ;;
+    s3-second)
+      stop_pid_file "$servers_dir/s3-second.pid"
+      # It makes these under fixed names and leaves them behind.
+      rm -f "/tmp/seaweedfs-s3-grpc-$((second_s3_port + 10000)).sock" \
+        "/tmp/seaweedfs-admin-grpc-$((second_admin_port + 10000)).sock"
+      ;;
     *) stop_pid_file "$servers_dir/$1.pid" ;;
   esac
 }
@@ -132,9 +138,10 @@ start_seaweedfs() {
 {"identities": [{"name": "test", "credentials": [{"accessKey": "test", "secretKey": "test"}],
                  "actions": ["Admin", "Read", "Write", "List", "Tagging"]}]}
 JSON
-  # The ports that are 0 would otherwise be fixed ones, over which two test runs on one machine would fight.
+  # The ports that are 0 would otherwise be fixed ones, over which two test runs on one machine would fight. Its own
+  # logs go to TMPDIR.
   spawn "$servers_dir/s3-second.pid" "$servers_dir/s3-second.log" \
-    env -C "$servers_dir/s3-second" "$YAKS_TOOLS/seaweedfs-venv/bin/weed" mini -dir="$servers_dir/s3-second" \
+    env -C "$servers_dir/s3-second" TMPDIR="$servers_dir/s3-second" "$YAKS_TOOLS/seaweedfs-venv/bin/weed" mini -dir="$servers_dir/s3-second" \
     -ip=127.0.0.1 -ip.bind=127.0.0.1 -master.port="$second_master_port" -volume.port="$second_volume_port" \
     -filer.port="$second_filer_port" -admin.port="$second_admin_port" -s3.port="$second_s3_port" \
     -s3.port.iceberg=0 -s3.port.lance=0 -s3.config="$servers_dir/s3-second.json" -s3.domainName=localhost \
