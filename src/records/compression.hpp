@@ -1,0 +1,40 @@
+// The compressions of record batches, as Kafka's clients write them:
+//
+//     gzip    RFC 1952, one or more members
+//     snappy  one raw block, or the framing of snappy-java ("xerial"): 82 'SNAPPY' 00, two int32 versions, then blocks,
+//     each
+//             after its int32 length; everything may repeat
+//     lz4     frame format, independent blocks in what we write: Java reads no others
+//     zstd    one or more frames
+//
+// Heavy work without I/O: any thread, best not the serving one.
+#pragma once
+#include <cstddef>
+
+#include "base/bytes.hpp"
+#include "base/result.hpp"
+#include "records/batch.hpp"
+
+namespace yaks::records {
+// The plain bytes. Never produces, nor reserves, more than `bytes_max`: beyond that it is decompressed_too_large,
+// however large the bytes claim to be. Cut or altered input is broken_compression as far as the format can tell; snappy
+// and (from most clients) zstd carry no checksum, the batch's own covers them. For `none` a copy.
+result<shared_bytes, batch_fault> decompress(compression_type type, byte_view bytes, std::size_t bytes_max);
+
+// Fast settings: gzip 1 by isal, zstd 1.
+shared_bytes compress(compression_type type, byte_view bytes);
+
+// The records of a batch, ready for record_reader: decompressed if need be, else the batch's own bytes, which must then
+// outlive this.
+class plain_body {
+ public:
+  // unknown_compression, broken_compression, decompressed_too_large.
+  static result<plain_body, batch_fault> open(const batch_view& batch, std::size_t bytes_max);
+  byte_view bytes() const { return view_; }
+
+ private:
+  plain_body(shared_bytes owned, byte_view view) : owned_(std::move(owned)), view_(view) {}
+  shared_bytes owned_;
+  byte_view view_;
+};
+}  // namespace yaks::records
