@@ -295,7 +295,7 @@ void get(reader& in, T& value, shape s, rules r) {
     using inner = typename T::value_type;
     bool can_say_null = r.null.has(s.version);
     if constexpr (described<inner>) {
-      if (!can_say_null || get_integer<std::int8_t>(in) >= 0) return get_fields(in, value.emplace(), s);
+      if (!can_say_null || get_integer<std::int8_t>(in) >= 0) return get_fields(in, value.emplace(inner{}), s);
     } else if (auto length = get_length<length_of<inner>>(in, s); length >= 0)
       return get_sized(in, value.emplace(), std::size_t(length), s);
     value.reset();

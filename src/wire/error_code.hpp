@@ -17,8 +17,8 @@ enum class error_code : std::int16_t {
   leader_not_available = 5,    // retriable
   not_leader_or_follower = 6,  // retriable
   request_timed_out = 7,       // retriable
-  broker_not_available = 8,    // retriable
-  replica_not_available = 9,   // retriable
+  broker_not_available = 8,
+  replica_not_available = 9,  // retriable
   message_too_large = 10,
   stale_controller_epoch = 11,
   offset_metadata_too_large = 12,
@@ -60,7 +60,7 @@ enum class error_code : std::int16_t {
   invalid_txn_state = 48,
   invalid_producer_id_mapping = 49,
   invalid_transaction_timeout = 50,
-  concurrent_transactions = 51,
+  concurrent_transactions = 51,  // retriable
   transaction_coordinator_fenced = 52,
   transactional_id_authorization_failed = 53,
   security_disabled = 54,
@@ -131,8 +131,8 @@ enum class error_code : std::int16_t {
   invalid_registration = 119,
   transaction_abortable = 120,
   invalid_record_state = 121,
-  share_session_not_found = 122,
-  invalid_share_session_epoch = 123,
+  share_session_not_found = 122,      // retriable
+  invalid_share_session_epoch = 123,  // retriable
   fenced_state_epoch = 124,
   invalid_voter_key = 125,
   duplicate_voter = 126,

@@ -1,0 +1,38 @@
+// Every message, for what must treat them all alike: tests, fuzzing, tools. A handler includes its own.
+#pragma once
+#include "wire/messages/api_versions.hpp"
+#include "wire/messages/create_partitions.hpp"
+#include "wire/messages/create_topics.hpp"
+#include "wire/messages/delete_topics.hpp"
+#include "wire/messages/describe_cluster.hpp"
+#include "wire/messages/describe_configs.hpp"
+#include "wire/messages/fetch.hpp"
+#include "wire/messages/find_coordinator.hpp"
+#include "wire/messages/init_producer_id.hpp"
+#include "wire/messages/list_offsets.hpp"
+#include "wire/messages/metadata.hpp"
+#include "wire/messages/offset_commit.hpp"
+#include "wire/messages/offset_fetch.hpp"
+#include "wire/messages/produce.hpp"
+
+namespace yaks::wire {
+
+// Calls visit.operator()<Request, Response>() for each API of the table, in the order of their keys.
+template <class Visit>
+void for_each_api(Visit&& visit) {
+  visit.template operator()<produce_request, produce_response>();
+  visit.template operator()<fetch_request, fetch_response>();
+  visit.template operator()<list_offsets_request, list_offsets_response>();
+  visit.template operator()<metadata_request, metadata_response>();
+  visit.template operator()<offset_commit_request, offset_commit_response>();
+  visit.template operator()<offset_fetch_request, offset_fetch_response>();
+  visit.template operator()<find_coordinator_request, find_coordinator_response>();
+  visit.template operator()<api_versions_request, api_versions_response>();
+  visit.template operator()<create_topics_request, create_topics_response>();
+  visit.template operator()<delete_topics_request, delete_topics_response>();
+  visit.template operator()<init_producer_id_request, init_producer_id_response>();
+  visit.template operator()<describe_configs_request, describe_configs_response>();
+  visit.template operator()<create_partitions_request, create_partitions_response>();
+  visit.template operator()<describe_cluster_request, describe_cluster_response>();
+}
+}  // namespace yaks::wire
