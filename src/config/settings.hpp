@@ -1,0 +1,103 @@
+// What the agent is told at start, as plain values. Made once by load() (config/load.hpp); the composition root hands
+// each part the few that it needs. No member has a default here: the one table of settings (config/definitions.hpp) has
+// them.
+#pragma once
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace yaks::config {
+using milliseconds = std::chrono::milliseconds;
+
+enum class metastore_kind { embedded, postgres };  // embedded: SQLite in the data directory
+enum class object_store_kind { directory, s3 };    // directory: files in the data directory
+
+struct settings {
+  struct {
+    std::int32_t node_id;
+    std::string zone;            // "" where none
+    std::string data_directory;  // embedded storage only
+    std::string log_level;       // a name that spdlog knows
+    milliseconds shutdown_timeout;
+  } process;
+
+  struct {
+    metastore_kind metastore;
+    object_store_kind objects;
+    std::string reason;  // why these, as a half sentence for the start-up line: "no configuration selects it"
+  } storage;
+
+  struct {
+    std::string host;
+    std::uint16_t port;  // 0: any free one
+    std::string advertised_host;
+    std::uint16_t advertised_port;  // 0 only where port is 0: then the real port is advertised
+    std::size_t request_bytes_max;
+    std::size_t connections_max;
+    milliseconds idle_timeout;
+  } listener;
+
+  struct {
+    bool auto_create;
+    std::int32_t default_partitions;
+    std::size_t message_bytes_max;
+  } topics;
+
+  struct {
+    milliseconds flush_interval;
+    std::size_t flush_bytes;
+    std::size_t buffer_bytes_max;
+    milliseconds upload_deadline;
+  } write;
+
+  struct {
+    std::size_t response_bytes_max;
+    std::size_t memory_bytes;
+    std::size_t cache_bytes;
+    milliseconds log_stale_after;
+  } read;
+
+  struct {
+    std::string host;
+    std::uint16_t port;
+    std::string user;
+    std::string password;  // never printed
+    std::string name;
+    std::string sslmode;  // libpq's word
+    bool run_migrations;  // embedded storage migrates always
+  } database;
+
+  struct {
+    std::string endpoint;  // http://host:port or https://host, without a slash at the end
+    std::string region;
+    std::string access_key;
+    std::string secret_key;     // never printed
+    std::string session_token;  // "" where none; never printed
+    bool path_style;
+    std::string bucket;
+    std::string prefix;  // of every key: "" or ending in '/'
+    bool create_bucket;
+    bool sign_payload;
+  } s3;
+
+  struct {
+    bool enabled;
+    std::uint16_t port;
+  } metrics;
+
+  struct {
+    bool enabled;
+    std::uint16_t port;
+    std::string advertised_host;
+    milliseconds heartbeat;
+    milliseconds poll;
+    milliseconds lease;
+  } cache_peers;
+
+  struct {
+    milliseconds interval;
+    std::int64_t batch_size;
+  } materializer;
+};
+}  // namespace yaks::config
