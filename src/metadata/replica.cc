@@ -132,12 +132,19 @@ void replica::decide(append_in_flight& append, const state::applied& applied) {
 
 // ---- appending -------------------------------------------------------------------------------------------------------
 
-awaitable<result<outcome, submit_error>> replica::submit_any(command c) {
+std::shared_ptr<replica::submission> replica::enqueue(command c) {
   auto mine = std::make_shared<submission>(std::move(c));
   mine->bytes = encoded_bytes(mine->what);
-  if (mine->bytes > entry_bytes_max) co_return failure(submit_error::too_large);
-  pending_.push_back(mine);
-  pending_changed_.notify_all();
+  if (mine->bytes > entry_bytes_max) {
+    mine->answer = failure(submit_error::too_large);
+  } else {
+    pending_.push_back(mine);
+    pending_changed_.notify_all();
+  }
+  return mine;
+}
+
+awaitable<result<outcome, submit_error>> replica::answer_of(std::shared_ptr<submission> mine) {
   while (!mine->answer) co_await mine->answered.wait();
   co_return std::move(*mine->answer);
 }

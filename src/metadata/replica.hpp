@@ -67,9 +67,23 @@ class replica {
   // the order of the calls. While the store is away this waits; what the caller gives up on may still happen.
   template <class Command>
   awaitable<result<typename outcome_of<Command>::type, submit_error>> submit(Command c) {
-    auto got = co_await submit_any(command(std::move(c)));
+    auto got = co_await answer_of(enqueue(command(std::move(c))));
     if (!got) co_return failure(got.error());
     co_return std::get<typename outcome_of<Command>::type>(std::move(*got));
+  }
+
+  // The same for several at once: they share as few appends as they fit into. One answer per command, in order.
+  template <class Command>
+  awaitable<std::vector<result<typename outcome_of<Command>::type, submit_error>>> submit_all(std::vector<Command> commands) {
+    std::vector<std::shared_ptr<submission>> waits;
+    for (auto& c : commands) waits.push_back(enqueue(command(std::move(c))));
+    std::vector<result<typename outcome_of<Command>::type, submit_error>> answers;
+    for (auto& w : waits) {
+      auto got = co_await answer_of(w);
+      if (got) answers.push_back(std::get<typename outcome_of<Command>::type>(std::move(*got)));
+      else answers.push_back(failure(got.error()));
+    }
+    co_return answers;
   }
 
   // After this, the state holds everything that was appended anywhere before the call: false when the log could not be
@@ -91,7 +105,8 @@ class replica {
     std::vector<std::shared_ptr<submission>> submissions;
     bool decided = false;
   };
-  awaitable<result<outcome, submit_error>> submit_any(command c);
+  std::shared_ptr<submission> enqueue(command c);
+  awaitable<result<outcome, submit_error>> answer_of(std::shared_ptr<submission> mine);
   awaitable<void> start_and_follow();
   awaitable<void> catch_up();
   awaitable<void> follow();

@@ -25,7 +25,8 @@ class runtime {
  public:
   virtual ~runtime() = default;
   virtual time_point now() const = 0;
-  // Wall clock, for log lines, request signatures and the embedded store only: never for a decision about data.
+  // Wall clock, for log lines, request signatures, the embedded store, and whether a client's timestamp is plausible: never
+  // for a decision about what is stored.
   virtual timestamp_ms wall_clock() const = 0;
   virtual awaitable<void> sleep_until(time_point due) = 0;
   awaitable<void> sleep_for(duration d) { return sleep_until(now() + d); }

@@ -1,0 +1,49 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "handlers/handlers.hpp"
+#include "handlers/topics.hpp"
+
+namespace yaks::handlers {
+using wire::error_code;
+
+awaitable<wire::create_partitions_response> create_partitions(services& s, const wire::create_partitions_request& request,
+                                                              const request_context& context) {
+  // A count that is too small by a stale state would be a denial too.
+  co_await s.log.barrier_since(context.arrived);
+  wire::create_partitions_response answer;
+  std::vector<metadata::create_partitions> commands;
+  std::vector<std::size_t> places;
+  for (const auto& t : request.topics) {
+    auto& out = answer.results.emplace_back();
+    out.name = t.name;
+    auto refuse = [&](error_code code, std::string text) {
+      out.error_code = code;
+      out.error_message = std::move(text);
+    };
+    const auto* topic = s.log.current().find_topic(t.name);
+    if (std::ranges::count_if(request.topics, [&](const auto& other) { return other.name == t.name; }) > 1) {
+      refuse(error_code::invalid_request, "the request names this topic more than once");
+    } else if (!topic) {
+      refuse(error_code::unknown_topic_or_partition, "This server does not host this topic-partition.");
+    } else if (auto now = std::int32_t(topic->partitions.size()); t.count <= now) {
+      refuse(error_code::invalid_partitions,
+             t.count == now ? fmt::format("Topic already has {} partition(s).", now)
+                            : fmt::format("The topic {} currently has {} partition(s); {} would not be an increase.", t.name, now, t.count));
+    } else if (t.count > partitions_per_topic_max) {
+      refuse(error_code::invalid_partitions, fmt::format("a topic has at most {} partitions", partitions_per_topic_max));
+    } else if (t.assignments && t.assignments->size() != std::size_t(t.count - now)) {
+      refuse(error_code::invalid_replica_assignment,
+             fmt::format("{} partitions are added, and {} are assigned", t.count - now, t.assignments->size()));
+    } else if (!request.validate_only) {
+      places.push_back(answer.results.size() - 1);
+      commands.push_back({topic->id, t.count});
+    }
+  }
+  if (commands.empty()) co_return answer;
+  auto outcomes = co_await s.log.submit_all(std::move(commands));
+  for (std::size_t i = 0; i < outcomes.size(); ++i) answer.results[places[i]].error_code = code_of(outcomes[i]);
+  co_return answer;
+}
+}  // namespace yaks::handlers

@@ -1,0 +1,51 @@
+#include <spdlog/spdlog.h>
+
+#include "handlers/handlers.hpp"
+
+namespace yaks::handlers {
+namespace {
+using wire::error_code;
+enum class key_type : std::int8_t { group = 0, transaction = 1, share = 2 };
+
+struct verdict {
+  error_code code = error_code::none;
+  std::optional<std::string> text;
+};
+// Every agent serves every group: the coordinator is whoever was asked.
+verdict judge(std::int8_t type, const request_context& context, std::string_view key) {
+  switch (key_type(type)) {
+    case key_type::group: return {};
+    case key_type::transaction:
+      spdlog::warn("client {} asked for the coordinator of transactional id {}: transactions are not supported", context.client_id, key);
+      return {error_code::unsupported_version, "transactions are not supported"};
+    case key_type::share: return {error_code::unsupported_version, "share groups are not supported"};
+  }
+  return {error_code::invalid_request, "unknown type of coordinator"};
+}
+}  // namespace
+
+wire::find_coordinator_response find_coordinator(services& s, const wire::find_coordinator_request& request,
+                                                 const request_context& context) {
+  wire::find_coordinator_response answer;
+  if (context.version < 4) {
+    auto v = judge(request.key_type, context, request.key);
+    answer.error_code = v.code;
+    answer.error_message = v.text;
+    answer.node_id = v.code == error_code::none ? s.broker.node.value() : -1;
+    answer.host = v.code == error_code::none ? s.broker.advertised_host : "";
+    answer.port = v.code == error_code::none ? s.broker.advertised_port : -1;
+    return answer;
+  }
+  for (auto key : request.coordinator_keys) {
+    auto v = judge(request.key_type, context, key);
+    auto& c = answer.coordinators.emplace_back();
+    c.key = key;
+    c.error_code = v.code;
+    c.error_message = v.text;
+    c.node_id = v.code == error_code::none ? s.broker.node.value() : -1;
+    c.host = v.code == error_code::none ? s.broker.advertised_host : "";
+    c.port = v.code == error_code::none ? s.broker.advertised_port : -1;
+  }
+  return answer;
+}
+}  // namespace yaks::handlers

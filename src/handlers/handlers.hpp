@@ -1,0 +1,62 @@
+// One function per API: a decoded request in, its answer out. Each asks the parts above and says in Kafka's codes what they
+// answered. The request's text and bytes point into context.frame.
+//
+// The rule of all denials: nothing is called unknown or empty from a state that is older than the request.
+#pragma once
+#include <optional>
+
+#include "handlers/services.hpp"
+#include "wire/messages/api_versions.hpp"
+#include "wire/messages/create_partitions.hpp"
+#include "wire/messages/create_topics.hpp"
+#include "wire/messages/delete_topics.hpp"
+#include "wire/messages/describe_cluster.hpp"
+#include "wire/messages/describe_configs.hpp"
+#include "wire/messages/fetch.hpp"
+#include "wire/messages/find_coordinator.hpp"
+#include "wire/messages/init_producer_id.hpp"
+#include "wire/messages/list_offsets.hpp"
+#include "wire/messages/metadata.hpp"
+#include "wire/messages/offset_commit.hpp"
+#include "wire/messages/offset_fetch.hpp"
+#include "wire/messages/produce.hpp"
+
+namespace yaks::handlers {
+wire::api_versions_response api_versions(const wire::api_versions_request& request, const request_context& context);
+// To a version that is newer than ours: version 0's layout, UNSUPPORTED_VERSION and the table (KIP-511).
+wire::api_versions_response unsupported_api_versions();
+
+// Produce has two steps, so that the batches of one connection join the write buffer in the order of its requests.
+struct accepted_produce {
+  wire::produce_response answer;                      // complete but for what `pending` brings
+  struct pending_partition {
+    ingest::ticket ticket;
+    std::size_t topic, partition;                     // where in the answer
+    topic_partition where;
+    std::uint64_t bytes, records;
+  };
+  std::vector<pending_partition> pending;
+  time_point deadline;
+  bool has_error = false;                             // acks 0: close the connection
+};
+awaitable<accepted_produce> accept_produce(services& s, const wire::produce_request& request, const request_context& context);
+awaitable<wire::produce_response> finish_produce(services& s, accepted_produce accepted);
+
+struct fetch_answer {
+  wire::fetch_response response;
+  fetch::byte_budget::lease lease;                    // until it is sent
+};
+awaitable<fetch_answer> fetch(services& s, const wire::fetch_request& request, const request_context& context);
+
+awaitable<wire::list_offsets_response> list_offsets(services& s, const wire::list_offsets_request& request, const request_context& context);
+awaitable<wire::metadata_response> metadata(services& s, const wire::metadata_request& request, const request_context& context);
+awaitable<wire::offset_commit_response> offset_commit(services& s, const wire::offset_commit_request& request, const request_context& context);
+awaitable<wire::offset_fetch_response> offset_fetch(services& s, const wire::offset_fetch_request& request, const request_context& context);
+wire::find_coordinator_response find_coordinator(services& s, const wire::find_coordinator_request& request, const request_context& context);
+awaitable<wire::init_producer_id_response> init_producer_id(services& s, const wire::init_producer_id_request& request, const request_context& context);
+awaitable<wire::create_topics_response> create_topics(services& s, const wire::create_topics_request& request, const request_context& context);
+awaitable<wire::delete_topics_response> delete_topics(services& s, const wire::delete_topics_request& request, const request_context& context);
+awaitable<wire::create_partitions_response> create_partitions(services& s, const wire::create_partitions_request& request, const request_context& context);
+awaitable<wire::describe_configs_response> describe_configs(services& s, const wire::describe_configs_request& request, const request_context& context);
+wire::describe_cluster_response describe_cluster(services& s, const wire::describe_cluster_request& request, const request_context& context);
+}  // namespace yaks::handlers

@@ -1,0 +1,80 @@
+#include <algorithm>
+
+#include "handlers/authorized_operations.hpp"
+#include "handlers/handlers.hpp"
+#include "handlers/topics.hpp"
+#include "model/topic_name.hpp"
+
+namespace yaks::handlers {
+namespace {
+using wire::error_code;
+using topic_answer = wire::metadata_response::topic_entry;
+
+topic_answer describe(const services& s, const metadata::topic& topic, bool with_operations) {
+  topic_answer answer;
+  answer.name = topic.name;
+  answer.topic_id = topic.id.value();
+  if (with_operations) answer.topic_authorized_operations = all_topic_operations;
+  answer.partitions.reserve(topic.partitions.size());
+  for (std::size_t i = 0; i < topic.partitions.size(); ++i) {
+    auto& p = answer.partitions.emplace_back();
+    p.partition_index = std::int32_t(i);
+    p.leader_id = s.broker.node.value();
+    p.leader_epoch = leader_epoch;
+    p.replica_nodes = p.isr_nodes = {s.broker.node.value()};
+  }
+  return answer;
+}
+
+const metadata::topic* find(const services& s, const wire::metadata_request::topic_entry& wanted) {
+  if (wanted.name) return s.log.current().find_topic(*wanted.name);
+  return s.log.current().find_topic(topic_id(wanted.topic_id));
+}
+}  // namespace
+
+awaitable<wire::metadata_response> metadata(services& s, const wire::metadata_request& request, const request_context& context) {
+  wire::metadata_response answer;
+  auto& self = answer.brokers.emplace_back();
+  self.node_id = s.broker.node.value();
+  self.host = s.broker.advertised_host;
+  self.port = s.broker.advertised_port;
+  if (!s.broker.zone.empty()) self.rack = s.broker.zone;
+  answer.cluster_id = s.broker.cluster_id;
+  answer.controller_id = s.broker.node.value();
+  if (request.include_cluster_authorized_operations) answer.cluster_authorized_operations = all_cluster_operations;
+
+  // Version 0 cannot say null: there an empty list asks for everything.
+  bool wants_all = !request.topics || (context.version == 0 && request.topics->empty());
+  if (wants_all || std::ranges::any_of(*request.topics, [&](const auto& t) { return !find(s, t); }))
+    co_await s.log.barrier_since(context.arrived);
+  if (wants_all) {
+    for (const auto& [name, topic] : s.log.current().topics_by_name())
+      answer.topics.push_back(describe(s, *topic, request.include_topic_authorized_operations));
+    co_return answer;
+  }
+
+  if (s.broker.auto_create_topics && request.allow_auto_topic_creation) {
+    std::vector<metadata::create_topic> missing;
+    for (const auto& t : *request.topics)
+      if (t.name && is_valid_topic_name(*t.name) && !find(s, t) &&
+          std::ranges::none_of(missing, [&](const auto& m) { return m.name == *t.name; }))
+        missing.push_back(new_topic(s, *t.name, s.broker.default_partitions));
+    if (!missing.empty()) co_await s.log.submit_all(std::move(missing));  // what failed is unknown below
+  }
+  for (const auto& t : *request.topics) {
+    if (const auto* topic = find(s, t)) {
+      answer.topics.push_back(describe(s, *topic, request.include_topic_authorized_operations));
+      continue;
+    }
+    auto& unknown = answer.topics.emplace_back();
+    if (t.name) {
+      unknown.name = *t.name;
+      unknown.error_code = is_valid_topic_name(*t.name) ? error_code::unknown_topic_or_partition : error_code::invalid_topic_exception;
+    } else {
+      unknown.topic_id = t.topic_id;
+      unknown.error_code = error_code::unknown_topic_id;
+    }
+  }
+  co_return answer;
+}
+}  // namespace yaks::handlers

@@ -1,0 +1,76 @@
+#include <algorithm>
+
+#include "handlers/handlers.hpp"
+
+namespace yaks::handlers {
+namespace {
+using wire::error_code;
+constexpr std::size_t metadata_bytes_max = 4096;  // offset.metadata.max.bytes
+
+const metadata::topic* find(const services& s, const wire::offset_commit_request::topic_entry& t, std::int16_t version) {
+  return version >= 10 ? s.log.current().find_topic(topic_id(t.topic_id)) : s.log.current().find_topic(t.name);
+}
+
+error_code code_of(metadata::apply_error error) {
+  switch (error) {
+    case metadata::apply_error::none: return error_code::none;
+    case metadata::apply_error::unknown_topic:
+    case metadata::apply_error::unknown_partition: return error_code::unknown_topic_or_partition;
+    case metadata::apply_error::topic_exists:
+    case metadata::apply_error::invalid_partitions:
+    case metadata::apply_error::out_of_order_sequence:
+    case metadata::apply_error::invalid_producer_epoch:
+    case metadata::apply_error::commit_too_late:
+    case metadata::apply_error::withheld: break;  // outcomes of other commands
+  }
+  return error_code::unknown_server_error;
+}
+}  // namespace
+
+awaitable<wire::offset_commit_response> offset_commit(services& s, const wire::offset_commit_request& request,
+                                                      const request_context& context) {
+  if (std::ranges::any_of(request.topics, [&](const auto& t) { return !find(s, t, context.version); }))
+    co_await s.log.barrier_since(context.arrived);
+  // Nobody is a member of a group yet: only commits from outside one (assigned partitions, admin tools) can be right.
+  auto group_error = request.generation_id_or_member_epoch >= 0 ? error_code::illegal_generation : error_code::none;
+
+  wire::offset_commit_response answer;
+  metadata::commit_group_offsets command{.group = std::string(request.group_id), .offsets = {}};
+  std::vector<std::pair<std::size_t, std::size_t>> places;
+  for (const auto& t : request.topics) {
+    auto& topic_answer = answer.topics.emplace_back();
+    topic_answer.name = t.name;
+    topic_answer.topic_id = t.topic_id;
+    const auto* topic = find(s, t, context.version);
+    for (const auto& p : t.partitions) {
+      auto& out = topic_answer.partitions.emplace_back();
+      out.partition_index = p.partition_index;
+      if (group_error != error_code::none) {
+        out.error_code = group_error;
+      } else if (!topic) {
+        out.error_code = context.version >= 10 ? error_code::unknown_topic_id : error_code::unknown_topic_or_partition;
+      } else if (p.partition_index < 0 || std::size_t(p.partition_index) >= topic->partitions.size()) {
+        out.error_code = error_code::unknown_topic_or_partition;
+      } else if (p.committed_metadata && p.committed_metadata->size() > metadata_bytes_max) {
+        out.error_code = error_code::offset_metadata_too_large;
+      } else {
+        places.emplace_back(answer.topics.size() - 1, topic_answer.partitions.size() - 1);
+        command.offsets.push_back({.topic = topic->id,
+                                   .partition = partition_index(p.partition_index),
+                                   .committed = offset(p.committed_offset),
+                                   .leader_epoch = p.committed_leader_epoch,
+                                   .metadata = std::string(p.committed_metadata.value_or(""))});
+      }
+    }
+  }
+  if (command.offsets.empty()) co_return answer;
+  auto outcome = co_await s.log.submit(std::move(command));
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    auto& out = answer.topics[places[i].first].partitions[places[i].second];
+    if (outcome) out.error_code = code_of(outcome->errors[i]);
+    else out.error_code = outcome.error() == metadata::submit_error::too_large ? error_code::invalid_commit_offset_size
+                                                                                : error_code::coordinator_not_available;
+  }
+  co_return answer;
+}
+}  // namespace yaks::handlers

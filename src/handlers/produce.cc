@@ -1,0 +1,169 @@
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "handlers/handlers.hpp"
+#include "model/topic_config.hpp"
+#include "records/validate.hpp"
+
+namespace yaks::handlers {
+namespace {
+using wire::error_code;
+using partition_answer = wire::produce_response::topic_entry::partition_entry;
+
+// Kafka's codes for what is wrong with a batch.
+error_code code_of(records::batch_fault fault) {
+  switch (fault) {
+    case records::batch_fault::length_too_small:
+    case records::batch_fault::unknown_magic:
+    case records::batch_fault::wrong_crc: return error_code::corrupt_message;
+    case records::batch_fault::zstd_too_early:
+    case records::batch_fault::unknown_compression: return error_code::unsupported_compression_type;
+    case records::batch_fault::batch_too_large: return error_code::message_too_large;
+    case records::batch_fault::log_append_time:
+    case records::batch_fault::timestamp_out_of_range: return error_code::invalid_timestamp;
+    case records::batch_fault::no_batch:
+    case records::batch_fault::truncated:
+    case records::batch_fault::old_magic:
+    case records::batch_fault::several_batches:
+    case records::batch_fault::trailing_bytes:
+    case records::batch_fault::base_offset_not_zero:
+    case records::batch_fault::wrong_offset_range:
+    case records::batch_fault::control_batch:
+    case records::batch_fault::missing_sequence:
+    case records::batch_fault::broken_record:
+    case records::batch_fault::wrong_offset_delta:
+    case records::batch_fault::wrong_record_count:
+    case records::batch_fault::missing_key:
+    case records::batch_fault::broken_compression:
+    case records::batch_fault::decompressed_too_large: return error_code::invalid_record;
+  }
+  return error_code::unknown_server_error;
+}
+
+error_code code_of(ingest::produce_error error) {
+  switch (error) {
+    case ingest::produce_error::none: return error_code::none;
+    case ingest::produce_error::unknown_topic_or_partition: return error_code::unknown_topic_or_partition;
+    case ingest::produce_error::out_of_order_sequence: return error_code::out_of_order_sequence_number;
+    case ingest::produce_error::invalid_producer_epoch: return error_code::invalid_producer_epoch;
+    case ingest::produce_error::not_stored: return error_code::kafka_storage_error;
+  }
+  return error_code::unknown_server_error;
+}
+
+void refuse(partition_answer& answer, error_code code, std::string text = {}) {
+  answer.error_code = code;
+  answer.base_offset = -1;
+  if (!text.empty()) answer.error_message = std::move(text);
+}
+
+records::produce_rules rules_for(const services& s, const metadata::topic& topic, std::int16_t version) {
+  records::produce_rules rules;
+  rules.batch_bytes_max = topic.configs.contains("max.message.bytes")
+                              ? std::uint32_t(effective_number(topic.configs, "max.message.bytes"))
+                              : s.broker.message_bytes_max;
+  rules.allows_zstd = version >= 7;
+  rules.requires_keys = effective(topic.configs, "cleanup.policy").find("compact") != std::string_view::npos;
+  auto now = s.rt.wall_clock().value();
+  auto before = effective_number(topic.configs, "message.timestamp.before.max.ms");
+  auto after = effective_number(topic.configs, "message.timestamp.after.max.ms");
+  if (before < now) rules.timestamp_min = timestamp_ms(now - before);
+  if (after < rules.timestamp_max.value() - now) rules.timestamp_max = timestamp_ms(now + after);
+  return rules;
+}
+
+bool names_unknown(const services& s, const wire::produce_request& request) {
+  return std::ranges::any_of(request.topic_data, [&](const auto& t) {
+    const auto* topic = s.log.current().find_topic(t.name);
+    return !topic || std::ranges::any_of(t.partition_data, [&](const auto& p) {
+      return p.index < 0 || std::size_t(p.index) >= topic->partitions.size();
+    });
+  });
+}
+}  // namespace
+
+awaitable<accepted_produce> accept_produce(services& s, const wire::produce_request& request, const request_context& context) {
+  accepted_produce accepted;
+  // A little before the client gives up, so that it hears of it from us.
+  auto timeout = std::chrono::milliseconds(std::max(request.timeout_ms, 0));
+  accepted.deadline = context.arrived + timeout - std::min<duration>(timeout / 20, 500ms);
+  bool acks_known = request.acks >= -1 && request.acks <= 1;
+  if (acks_known && names_unknown(s, request)) co_await s.log.barrier_since(context.arrived);
+  if (request.transactional_id)
+    spdlog::warn("a transactional produce of client {} was refused: transactions are not supported", context.client_id);
+  for (const auto& t : request.topic_data) {
+    auto& topic_answer = accepted.answer.responses.emplace_back();
+    topic_answer.name = t.name;
+    const auto* topic = s.log.current().find_topic(t.name);
+    for (const auto& p : t.partition_data) {
+      auto& answer = topic_answer.partition_responses.emplace_back();
+      answer.index = p.index;
+      if (!acks_known) {
+        refuse(answer, error_code::invalid_required_acks);
+      } else if (request.transactional_id) {
+        refuse(answer, error_code::unsupported_version, "transactions are not supported");
+      } else if (!topic || p.index < 0 || std::size_t(p.index) >= topic->partitions.size()) {
+        refuse(answer, error_code::unknown_topic_or_partition);
+      } else {
+        byte_view bytes = p.records ? p.records->bytes : byte_view{};
+        auto info = records::validate_produced(bytes, rules_for(s, *topic, context.version));
+        if (!info) {
+          refuse(answer, code_of(info.error().fault), info.error().text);
+          if (info.error().record_index)
+            answer.record_errors.push_back(
+                {.batch_index = *info.error().record_index, .batch_index_error_message = info.error().text});
+          spdlog::debug("a batch for {}-{} of client {} was refused: {}", t.name, p.index, context.client_id, info.error().text);
+        } else if (info->is_transactional) {
+          refuse(answer, error_code::unsupported_version, "transactions are not supported");
+        } else {
+          topic_partition where{topic->id, partition_index(p.index)};
+          ingest::produced_batch batch{
+              .where = where,
+              .bytes = context.frame.covering(bytes),
+              .info = {.bytes = info->bytes,
+                       .record_count = info->record_count,
+                       .max_timestamp = info->max_timestamp,
+                       .producer = info->producer,
+                       .producer_epoch = info->producer_epoch,
+                       .base_sequence = info->base_sequence},
+              .crc32c = info->crc32c};
+          accepted.pending.push_back({.ticket = s.buffer.add(std::move(batch), accepted.deadline),
+                                      .topic = accepted.answer.responses.size() - 1,
+                                      .partition = topic_answer.partition_responses.size() - 1,
+                                      .where = where,
+                                      .bytes = info->bytes,
+                                      .records = info->record_count});
+        }
+      }
+      accepted.has_error |= answer.error_code != error_code::none;
+    }
+  }
+  co_return accepted;
+}
+
+awaitable<wire::produce_response> finish_produce(services& s, accepted_produce accepted) {
+  for (auto& pending : accepted.pending) {
+    auto& answer = accepted.answer.responses[pending.topic].partition_responses[pending.partition];
+    if (!co_await pending.ticket.in->wait_until(s.rt, accepted.deadline)) {
+      // It may still be stored: the client must not take this for a no.
+      refuse(answer, error_code::request_timed_out, "not stored yet; the outcome is unknown");
+      continue;
+    }
+    const auto& result = pending.ticket.in->result(pending.ticket.index);
+    if (result.error != ingest::produce_error::none) {
+      refuse(answer, code_of(result.error));
+      continue;
+    }
+    answer.base_offset = result.base_offset.value();
+    const auto* topic = s.log.current().find_topic(pending.where.topic);
+    if (!topic) continue;  // stored, and deleted since
+    answer.log_start_offset = topic->partitions[std::size_t(pending.where.partition.value())].log_start.value();
+    if (result.duplicate) continue;
+    auto& series = s.topics.of(*topic);
+    series.produce_bytes.add(double(pending.bytes));
+    series.produce_records.add(double(pending.records));
+  }
+  co_return std::move(accepted.answer);
+}
+}  // namespace yaks::handlers

@@ -1,0 +1,79 @@
+// What handlers ask: the parts above, this agent's name, and the settings that answers depend on. Handlers decode nothing and
+// hold no state: a request comes in as a struct, the answer goes out as one.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "fetch/fetcher.hpp"
+#include "fetch/offset_lookup.hpp"
+#include "ingest/write_buffer.hpp"
+#include "metadata/replica.hpp"
+#include "metrics/registry.hpp"
+#include "runtime/runtime.hpp"
+
+namespace yaks::handlers {
+struct broker_settings {
+  std::string cluster_id;
+  node_id node;
+  std::string advertised_host;
+  std::uint16_t advertised_port = 0;
+  std::string zone;  // "": none
+  bool auto_create_topics = true;
+  std::int32_t default_partitions = 1;
+  std::uint32_t message_bytes_max = 1048588;  // where the topic does not say
+};
+
+// Hands out producer ids, a block at a time: one append for a thousand producers.
+class producer_ids {
+ public:
+  explicit producer_ids(metadata::replica& log) : log_(log) {}
+  // Nothing where the block could not be had.
+  awaitable<std::optional<producer_id>> next();
+
+ private:
+  static constexpr std::uint32_t block = 1000;
+  awaitable<void> refill();
+  metadata::replica& log_;
+  producer_id next_{0};
+  std::uint32_t left_ = 0;
+  bool refilling_ = false;
+  event refilled_;
+};
+
+// Bytes and records by topic. Series are made at a topic's first use and dropped when it is deleted.
+class topic_metrics {
+ public:
+  explicit topic_metrics(metrics::registry& registry) : registry_(registry) {}
+  struct series {
+    std::string name;
+    metrics::counter &produce_bytes, &produce_records, &fetch_bytes, &fetch_records;
+  };
+  series& of(const metadata::topic& topic);
+  void forget(topic_id id);
+
+ private:
+  metrics::registry& registry_;
+  std::unordered_map<topic_id, series> by_topic_;
+};
+
+struct services {
+  runtime& rt;
+  metadata::replica& log;
+  ingest::write_buffer& buffer;
+  fetch::fetcher& fetcher;
+  fetch::offset_lookup& lookup;
+  producer_ids& ids;
+  topic_metrics& topics;
+  broker_settings broker;
+};
+
+// What a handler knows of the request besides its message.
+struct request_context {
+  std::int16_t version = 0;
+  std::string_view client_id;
+  time_point arrived;
+  shared_bytes frame;  // what the message's text and record bytes point into
+};
+}  // namespace yaks::handlers

@@ -1,0 +1,36 @@
+// What the handlers that make and change topics share.
+#pragma once
+#include <string_view>
+
+#include "handlers/services.hpp"
+#include "metadata/commands.hpp"
+#include "wire/error_code.hpp"
+
+namespace yaks::handlers {
+// A topic with this many partitions costs every agent about 10 MB.
+inline constexpr std::int32_t partitions_per_topic_max = 100'000;
+
+// With a fresh id: a topic of the same name made later has another one (KIP-516).
+inline metadata::create_topic new_topic(services& s, std::string_view name, std::int32_t partitions) {
+  auto high = s.rt.random(), low = s.rt.random();
+  return {.id = topic_id(uuid::v4(high, low)), .name = std::string(name), .partitions = partitions, .configs = {}};
+}
+
+// What came of a command about topics.
+inline wire::error_code code_of(const result<metadata::simple_outcome, metadata::submit_error>& outcome) {
+  using wire::error_code;
+  if (!outcome) return outcome.error() == metadata::submit_error::too_large ? error_code::invalid_request : error_code::not_controller;
+  switch (outcome->error) {
+    case metadata::apply_error::none: return error_code::none;
+    case metadata::apply_error::topic_exists: return error_code::topic_already_exists;
+    case metadata::apply_error::unknown_topic:
+    case metadata::apply_error::unknown_partition: return error_code::unknown_topic_or_partition;
+    case metadata::apply_error::invalid_partitions: return error_code::invalid_partitions;
+    case metadata::apply_error::out_of_order_sequence:
+    case metadata::apply_error::invalid_producer_epoch:
+    case metadata::apply_error::commit_too_late:
+    case metadata::apply_error::withheld: break;  // outcomes of other commands
+  }
+  return error_code::unknown_server_error;
+}
+}  // namespace yaks::handlers
