@@ -72,7 +72,9 @@ def expect_no_transactions():
         error = e.args[0]
         seconds = time.monotonic() - start
         print(f"init_transactions failed after {seconds:.1f} s: {error.name()}: {error.str()}")
-        check("UNSUPPORTED" in error.name(), f"the error is {error.name()}, not one that says 'unsupported'")
+        # librdkafka asks again and again after UNSUPPORTED_VERSION, until the caller's time is over.
+        check(error.name() in ("UNSUPPORTED_VERSION", "TRANSACTIONAL_ID_AUTHORIZATION_FAILED"),
+              f"the error is {error.name()}, which does not say that transactions are refused")
         check(not error.retriable(), "the error says that the client shall try again")
         check(seconds < 10, f"the failure took {seconds:.1f} s")
     else:
