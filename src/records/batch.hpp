@@ -64,12 +64,12 @@ enum class batch_fault : std::uint8_t {
   wrong_crc,               // CORRUPT_MESSAGE
   wrong_offset_range,      // INVALID_RECORD: last offset delta is not record count - 1, or there are no records
   control_batch,           // INVALID_RECORD: only brokers write those
-  missing_sequence,        // INVALID_RECORD: a producer id without an epoch or a sequence
-  broken_record,           // INVALID_RECORD: lengths inside a record contradict each other or the batch
+  missing_sequence,        // INVALID_RECORD: a producer id without a sequence, or (Kafka: accepted) an epoch
+  broken_record,           // INVALID_RECORD: lengths in a record contradict each other or the batch, or are below -1
   wrong_offset_delta,      // INVALID_RECORD (Kafka renumbers compressed records and stores others as they are)
   wrong_record_count,      // INVALID_RECORD: more or fewer records than the header says
   missing_key,             // INVALID_RECORD: in a compacted topic
-  log_append_time,         // INVALID_TIMESTAMP: the producer claims what only brokers set
+  log_append_time,         // INVALID_TIMESTAMP: only brokers set it (Kafka resets it where records have times)
   timestamp_out_of_range,  // INVALID_TIMESTAMP
   broken_compression,      // not found on produce: the body does not decompress
   decompressed_too_large,  // not found on produce: the body is larger than the reader allows
@@ -106,7 +106,7 @@ class batch_view {
   bool is_transactional() const { return attributes() & attribute_transactional; }
   bool is_control() const { return attributes() & attribute_control; }
   bool has_delete_horizon() const { return attributes() & attribute_delete_horizon; }
-  // Offset of the last record, and of the first of the next batch.
+  // Offset of the last record, and of the first of the next batch. Only for batches of ours: a client's could overflow.
   offset last_offset() const { return base_offset() + last_offset_delta(); }
   offset next_offset() const { return last_offset() + 1; }
 

@@ -30,7 +30,8 @@ batch_builder& batch_builder::add(timestamp_ms timestamp, std::optional<std::str
   max_timestamp_ = std::max(max_timestamp_, timestamp);
   bytes record;
   record.push_back(std::byte(0));  // attributes
-  append_varint(record, timestamp - base_timestamp_);
+  // Wraps around like record_view::timestamp(), which undoes it.
+  append_varint(record, std::int64_t(std::uint64_t(timestamp.value()) - std::uint64_t(base_timestamp_.value())));
   append_varint(record, count_++);
   append_nullable(record, to_bytes(key));
   append_nullable(record, to_bytes(value));
