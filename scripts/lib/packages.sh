@@ -25,6 +25,8 @@ install_packages() {
     [[ "$status" == 'install ok installed' ]] || missing+=("$package")
   done
   ((${#missing[@]})) || return 0
+  ((EUID == 0)) || have sudo || die "these Debian packages are missing: ${missing[*]}" \
+    "Run this as root, or install sudo, or install them yourself: apt-get install ${missing[*]}"
   say "installing ${#missing[@]} Debian packages: ${missing[*]}"
   local log
   log=$(mktemp)
