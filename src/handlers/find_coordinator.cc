@@ -12,12 +12,15 @@ struct verdict {
   std::optional<std::string> text;
 };
 // Every agent serves every group: the coordinator is whoever was asked.
+//
+// A transactional producer asks here first. UNSUPPORTED_VERSION would be the honest code, and librdkafka asks again every half
+// second for ever when it gets it; TRANSACTIONAL_ID_AUTHORIZATION_FAILED makes every client fail at once and show the text.
 verdict judge(std::int8_t type, const request_context& context, std::string_view key) {
   switch (key_type(type)) {
     case key_type::group: return {};
     case key_type::transaction:
       spdlog::warn("client {} asked for the coordinator of transactional id {}: transactions are not supported", context.client_id, key);
-      return {error_code::unsupported_version, "transactions are not supported"};
+      return {error_code::transactional_id_authorization_failed, "transactions are not supported by this server"};
     case key_type::share: return {error_code::unsupported_version, "share groups are not supported"};
   }
   return {error_code::invalid_request, "unknown type of coordinator"};
