@@ -43,7 +43,8 @@ def api_versions(version, _):
 
 
 def metadata(version, request):
-    topics = [request.string() for _ in range(max(request.take("i"), 0))]
+    count = request.take("i")
+    topics = [request.string() for _ in range(count)] if count >= 0 else ["none", "gzip", "snappy", "lz4", "zstd"]
     body = struct.pack(">i", 0) if version >= 3 else b""
     body += struct.pack(">ii", 1, 0) + text("127.0.0.1") + struct.pack(">i", port)
     body += struct.pack(">h", -1) if version >= 1 else b""  # rack
