@@ -57,6 +57,13 @@ class producer {
     to_.add(rows_);
     return next_ + heard_of_ != before;
   }
+  // librdkafka gives up for good by itself, and purges what it holds: call when done, to say so.
+  void look_for_fatal_error() {
+    char words[512] = "";
+    rd_kafka_resp_err_t error = rd_kafka_fatal_error(handle_.get(), words, sizeof words);
+    if (error && failure_.empty())
+      failure_ = fmt::format("producer {} ended with {}: {}", number_, rd_kafka_err2name(error), words);
+  }
   bool done() const { return (next_ == facts_.records || ended_early_) && heard_of_ == next_; }
   const std::string& failure() const { return failure_; }
 
@@ -186,6 +193,7 @@ std::vector<std::string> produce_all(const run_facts& facts, const settings& fro
   progress.seconds = std::chrono::duration<double>(steady::now() - start).count();
 
   std::vector<std::string> failures;
+  for (const auto& one : producers) one->look_for_fatal_error();
   for (const auto& one : producers)
     if (!one->failure().empty()) failures.push_back(one->failure());
   // Ending a handle takes librdkafka up to a second: all at once instead of one after another.
