@@ -20,7 +20,7 @@ waiters::registration::~registration() {
 }
 
 awaitable<bool> waiters::registration::wait_until(runtime& rt, time_point due) {
-  while (!woken_)
+  while (!woken_ && !at_.stopped_)
     if (!co_await changed_.wait_until(rt, due)) break;
   co_return std::exchange(woken_, false);
 }
@@ -30,6 +30,12 @@ void waiters::wake(std::vector<registration*>& list) {
     r->woken_ = true;
     r->changed_.notify_all();
   }
+}
+
+void waiters::stop() {
+  stopped_ = true;
+  for (auto& [where, list] : by_partition_)
+    for (auto* r : list) r->changed_.notify_all();
 }
 
 void waiters::wake(const metadata::changes& changes) {

@@ -17,7 +17,7 @@ class waiters {
     ~registration();
     registration(const registration&) = delete;
     registration& operator=(const registration&) = delete;
-    // True when a partition changed since the last call; false at `due`.
+    // True when a partition changed since the last call; false at `due`, and when all waiting is over.
     awaitable<bool> wait_until(runtime& rt, time_point due);
 
    private:
@@ -29,11 +29,14 @@ class waiters {
   };
   // Wakes whoever waits for a partition that grew or is gone.
   void wake(const metadata::changes& changes);
+  // Ends all waiting, now and from now on: the agent stops, and fetches answer with what there is.
+  void stop();
   std::size_t size() const { return count_; }
 
  private:
   void wake(std::vector<registration*>& list);
   std::unordered_map<topic_partition, std::vector<registration*>> by_partition_;
   std::size_t count_ = 0;
+  bool stopped_ = false;
 };
 }  // namespace yaks::fetch

@@ -1,7 +1,9 @@
 #include "handlers/dispatcher.hpp"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <optional>
 #include <utility>
 
 #include "handlers/handlers.hpp"
@@ -10,9 +12,8 @@
 namespace yaks::handlers {
 namespace {
 template <class Message>
-reply encoded(std::int32_t correlation_id, std::int16_t version, const Message& message, std::shared_ptr<void> lease = {}) {
-  auto frame = wire::encode_frame(correlation_id, version, message);
-  return {.what = reply::kind::answer, .segments = std::move(frame.segments), .lease = std::move(lease)};
+response encoded(std::int32_t correlation_id, std::int16_t version, const Message& message, std::shared_ptr<void> lease = {}) {
+  return response::of(wire::encode_frame(correlation_id, version, message).segments, std::move(lease));
 }
 
 std::size_t place_of(wire::api_key key) {
@@ -28,18 +29,21 @@ std::string printable(std::string_view text) {
   return out;
 }
 
-// Decodes a request, asks its function, encodes the answer: the same for every API whose answer is just a message.
+// Decodes a request, asks its function, encodes the answer: the same for every API whose answer is just a message. Nothing
+// where the bytes are no such request.
 template <class Request, class Function>
-awaitable<reply> respond(services& s, const wire::incoming_request& request, const request_context& context, Function function) {
+awaitable<std::optional<response>> respond(services& s, const wire::incoming_request& request, const request_context& context,
+                                           Function function) {
   auto decoded = wire::decode_body<Request>(request.body, context.version);
-  if (!decoded) co_return reply{};
+  if (!decoded) co_return std::nullopt;
   auto message = co_await function(s, *decoded, context);
   co_return encoded(request.header.correlation_id, context.version, message);
 }
 template <class Request, class Function>
-reply respond_now(services& s, const wire::incoming_request& request, const request_context& context, Function function) {
+std::optional<response> respond_now(services& s, const wire::incoming_request& request, const request_context& context,
+                                    Function function) {
   auto decoded = wire::decode_body<Request>(request.body, context.version);
-  if (!decoded) return {};
+  if (!decoded) return std::nullopt;
   return encoded(request.header.correlation_id, context.version, function(s, *decoded, context));
 }
 }  // namespace
@@ -49,7 +53,9 @@ dispatcher::dispatcher(services& s, metrics::registry& metrics)
       unsupported_(metrics.add_counter("yaks_requests_refused_total", "Requests that closed their connection, by reason.",
                                        {{"reason", "unsupported"}})),
       malformed_(metrics.add_counter("yaks_requests_refused_total", "Requests that closed their connection, by reason.",
-                                     {{"reason", "malformed"}})) {
+                                     {{"reason", "malformed"}})),
+      rejected_(metrics.add_counter("yaks_requests_refused_total", "Requests that closed their connection, by reason.",
+                                    {{"reason", "acks_0_error"}})) {
   for (const auto& api : wire::apis) {
     metrics::labels with{{"api", std::string(api.name)}};
     by_api_.push_back({&metrics.add_counter("yaks_requests_total", "Requests, by API.", with),
@@ -59,50 +65,51 @@ dispatcher::dispatcher(services& s, metrics::registry& metrics)
   }
 }
 
-awaitable<reply> dispatcher::handle(incoming in, std::unique_ptr<produce_turn> turn) {
-  auto out = co_await answer(in, *turn);
-  turn->pass();
-  co_return out;
+bool dispatcher::admits(const connection_context& connection) const { return !connection.has_produced || !s_.buffer.is_full(); }
+
+awaitable<void> dispatcher::admission(connection_context& connection) {
+  if (connection.has_produced) co_await s_.buffer.admission();
 }
 
-awaitable<reply> dispatcher::answer(const incoming& in, produce_turn& turn) {
+response dispatcher::refuse(const request& in, metrics::counter& reason, std::string why) {
+  reason.add();
+  spdlog::info("{} {}; closing", in.connection.peer, why);
+  return response::close(std::move(why));
+}
+
+awaitable<response> dispatcher::handle(request in) {
+  auto turn = in.connection.produce_turns.next_turn();  // before anything waits
   auto request = wire::parse_request_header(in.frame.view());
-  if (!request) {
-    malformed_.add();
-    spdlog::info("{} sent a request whose header is broken ({}); closing", in.peer, wire::name(request.error()));
-    co_return reply{};
-  }
+  if (!request)
+    co_return refuse(in, malformed_, fmt::format("sent a request whose header is broken ({})", wire::name(request.error())));
   auto key = request->key();
   const auto* api = wire::find_api(key);
   request_context context{.version = request->version(),
                           .client_id = request->header.client_id.value_or(""),
-                          .arrived = in.arrived,
+                          .arrived = in.arrived_at,
                           .frame = in.frame};
   auto correlation_id = request->header.correlation_id;
   if (key != wire::api_key::produce) turn.pass();
   if (!api || !api->served.has(context.version)) {
     if (key == wire::api_key::api_versions) co_return encoded(correlation_id, 0, unsupported_api_versions());
-    unsupported_.add();
-    spdlog::info("{} ({}) sent {} version {}, which is not served; closing", in.peer, printable(context.client_id),
-                 wire::name_of(key), context.version);
-    co_return reply{};
+    co_return refuse(in, unsupported_, fmt::format("({}) sent {} version {}, which is not served",
+                                                   printable(context.client_id), wire::name_of(key), context.version));
   }
 
-  reply out;
+  std::optional<response> out;
   switch (key) {
     case wire::api_key::produce: {
       auto decoded = wire::decode_body<wire::produce_request>(request->body, context.version);
       if (!decoded) break;
+      in.connection.has_produced = true;
       co_await turn.wait();
       auto accepted = co_await accept_produce(s_, *decoded, context);
       turn.pass();
       if (decoded->acks == 0) {
         // There is no answer to carry an error (Kafka closes the connection then, too).
-        if (accepted.has_error) {
-          spdlog::info("{} ({}) produced with acks 0 what cannot be stored; closing", in.peer, printable(context.client_id));
-          co_return reply{};
-        }
-        out.what = reply::kind::nothing;
+        if (accepted.has_error)
+          co_return refuse(in, rejected_, fmt::format("({}) produced with acks 0 what cannot be stored", printable(context.client_id)));
+        out = response::none();
       } else {
         out = encoded(correlation_id, context.version, co_await finish_produce(s_, std::move(accepted)));
       }
@@ -121,6 +128,10 @@ awaitable<reply> dispatcher::answer(const incoming& in, produce_turn& turn) {
     case wire::api_key::offset_fetch: out = co_await respond<wire::offset_fetch_request>(s_, *request, context, offset_fetch); break;
     case wire::api_key::find_coordinator: out = respond_now<wire::find_coordinator_request>(s_, *request, context, find_coordinator); break;
     case wire::api_key::api_versions:
+      if (auto r = wire::decode_body<wire::api_versions_request>(request->body, context.version)) {
+        in.connection.client_software_name = printable(r->client_software_name);
+        in.connection.client_software_version = printable(r->client_software_version);
+      }
       out = respond_now<wire::api_versions_request>(
           s_, *request, context,
           [](services&, const wire::api_versions_request& r, const request_context& c) { return api_versions(r, c); });
@@ -132,14 +143,12 @@ awaitable<reply> dispatcher::answer(const incoming& in, produce_turn& turn) {
     case wire::api_key::create_partitions: out = co_await respond<wire::create_partitions_request>(s_, *request, context, create_partitions); break;
     case wire::api_key::describe_cluster: out = respond_now<wire::describe_cluster_request>(s_, *request, context, describe_cluster); break;
   }
-  if (out.what == reply::kind::close) {
-    malformed_.add();
-    spdlog::info("{} ({}) sent a {} version {} request that is broken; closing", in.peer, printable(context.client_id), api->name,
-                 context.version);
-  }
+  if (!out)
+    co_return refuse(in, malformed_, fmt::format("({}) sent a {} version {} request that is broken", printable(context.client_id),
+                                                 api->name, context.version));
   auto& m = by_api_[place_of(key)];
   m.requests->add();
-  m.seconds->observe(std::chrono::duration<double>(s_.rt.now() - in.arrived).count());
-  co_return out;
+  m.seconds->observe(std::chrono::duration<double>(s_.rt.now() - in.arrived_at).count());
+  co_return std::move(*out);
 }
 }  // namespace yaks::handlers
