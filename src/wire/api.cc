@@ -10,7 +10,7 @@ std::string name_of(api_key key) {
 }
 
 std::string apis_as_markdown() {
-  std::string table = "| key | API | versions | |\n|---|---|---|---|\n";
+  std::string table = "| key | API | versions | remarks |\n|---|---|---|---|\n";
   for (const auto& row : apis)
     table += fmt::format("| {} | {} | {}–{} | {} |\n", std::int16_t(row.key), row.name, row.served.first,
                          row.served.last, row.note);

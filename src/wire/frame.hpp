@@ -73,7 +73,7 @@ namespace detail {
 // Puts the parts of a frame into one chunk and the record slices between them.
 class frame_builder {
  public:
-  explicit frame_builder(measured header, measured body);
+  frame_builder(measured header, measured body);
   writer& out() { return out_; }
   outgoing_frame finish();
 

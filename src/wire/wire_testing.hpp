@@ -38,7 +38,7 @@ const codec_of_message& codec_named(const std::string& name);
 struct golden {
   std::string message;
   std::int16_t version;
-  std::string kind;  // "full" or "sparse"
+  std::string kind;  // "full", "sparse" or "newer_tags": testdata/README.md
   std::string bytes;
 };
 // Of src/wire/testdata.
