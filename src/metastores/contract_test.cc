@@ -1,0 +1,388 @@
+// Goal: every metadata store keeps the contract of metadata/log_store.hpp and metadata/metastore.hpp: one order for
+// all, nothing missed, nothing twice, time that never runs backwards, positions that are checked. Method: the same
+// tests on each store, on the real runtime, each on a fresh log. PostgreSQL needs a server.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "metastores/contract_stores.hpp"
+#include "runtime/real_runtime.hpp"
+#include "runtime/task_group.hpp"
+
+namespace yaks::metastores {
+namespace {
+using metadata::append_id;
+using metadata::log_entry;
+using metadata::log_error;
+using metadata::log_position;
+using metadata::log_tail;
+using metadata::metastore;
+using metadata::metastore_error;
+
+incarnation writer(std::uint64_t n) {
+  return incarnation(uuid::v4(n, n));
+}
+shared_bytes payload_of(std::string_view text) {
+  return shared_bytes::copy_of(as_bytes(text));
+}
+shared_bytes payload_of_size(std::size_t bytes) {
+  return payload_of(std::string(bytes, 'x'));
+}
+log_position position_of(const log_entry& entry) {
+  return {entry.sequence, entry.id};
+}
+
+class contract : public testing::TestWithParam<store_kind> {
+ protected:
+  void SetUp() override {
+    std::string why_not;
+    store_ = make_store(GetParam(), rt_, why_not);
+    if (!store_) GTEST_SKIP() << why_not;
+  }
+  // Runs the test's coroutine and closes every session that it opened, however it ends.
+  void run(awaitable<void> body) { rt_.run(run_then_close_sessions(std::move(body))); }
+  awaitable<metastore*> open_session() {
+    auto session = store_->make_session();
+    co_await session->open();
+    sessions_.push_back(std::move(session));
+    co_return sessions_.back().get();
+  }
+  awaitable<void> close_sessions() {
+    for (auto& s : sessions_) co_await s->close();
+    sessions_.clear();
+  }
+  // Appends and answers where the caller stands afterwards.
+  static awaitable<log_position> append_and_follow(metastore* session, log_position applied, append_id id,
+                                                   shared_bytes payload) {
+    auto tail = co_await session->log().append(applied, id, payload);
+    if (!tail) throw std::runtime_error("append failed: " + std::string(name(tail.error())));
+    if (tail->entries.empty()) throw std::runtime_error("append answered nothing");
+    co_return position_of(tail->entries.back());
+  }
+  // Everything after `from`, as a reader that follows until it has seen the head.
+  static awaitable<std::vector<log_entry>> read_all(metastore* session, log_position from = {}) {
+    std::vector<log_entry> all;
+    for (;;) {
+      auto tail = co_await session->log().read_after(from);
+      if (!tail) throw std::runtime_error("read failed: " + std::string(name(tail.error())));
+      for (auto& e : tail->entries) all.push_back(e);
+      if (!all.empty()) from = position_of(all.back());
+      if (from.sequence >= tail->head) co_return all;
+      if (tail->entries.empty()) throw std::runtime_error("a tail that ends before the head brings nothing");
+    }
+  }
+
+  real_runtime rt_;
+  std::unique_ptr<store_under_test> store_;
+  std::vector<std::unique_ptr<metastore>> sessions_;
+
+ private:
+  awaitable<void> run_then_close_sessions(awaitable<void> body) {
+    std::exception_ptr failed;
+    try {
+      co_await std::move(body);
+    } catch (...) {
+      failed = std::current_exception();
+    }
+    co_await close_sessions();
+    if (failed) std::rethrow_exception(failed);
+  }
+};
+
+TEST_P(contract, an_append_answers_what_is_new_to_the_caller) {
+  auto body = [this]() -> awaitable<void> {
+    auto* s = co_await open_session();
+    EXPECT_EQ(s->cluster_id().size(), 22u);
+    EXPECT_EQ(s->log().is_shared(), store_->is_shared());
+    auto first = co_await s->log().append({}, {writer(1), 1}, payload_of("one"));
+    EXPECT_TRUE(first.has_value());
+    if (!first) co_return;
+    EXPECT_EQ(first->entries.size(), 1u);
+    EXPECT_EQ(first->head, log_sequence(1));
+    EXPECT_EQ(first->entries[0].sequence, log_sequence(1));
+    EXPECT_EQ(first->entries[0].id, (append_id{writer(1), 1}));
+    EXPECT_EQ(as_text(first->entries[0].payload.view()), "one");
+    EXPECT_GT(first->entries[0].time, timestamp_ms(1'000'000'000'000));
+    EXPECT_GE(first->now, first->entries[0].time);
+    // A caller that has applied nothing gets the first entry besides its own.
+    auto second = co_await s->log().append({}, {writer(2), 1}, payload_of("two"));
+    EXPECT_TRUE(second.has_value());
+    if (!second) co_return;
+    EXPECT_EQ(second->entries.size(), 2u);
+    EXPECT_EQ(as_text(second->entries.at(0).payload.view()), "one");
+    EXPECT_EQ(as_text(second->entries.at(1).payload.view()), "two");
+    EXPECT_EQ(second->entries.at(1).id, (append_id{writer(2), 1}));
+    auto none = co_await s->log().read_after(position_of(second->entries.at(1)));
+    EXPECT_TRUE(none && none->entries.empty() && none->head == log_sequence(2));
+  };
+  run(body());
+}
+
+TEST_P(contract, the_log_and_the_cluster_id_survive) {
+  auto body = [this]() -> awaitable<void> {
+    auto* s = co_await open_session();
+    auto cluster = s->cluster_id();
+    log_position at;
+    for (std::uint64_t n = 1; n <= 3; ++n)
+      at = co_await append_and_follow(s, at, {writer(1), n}, payload_of(std::to_string(n)));
+    co_await close_sessions();
+    s = co_await open_session();
+    EXPECT_EQ(s->cluster_id(), cluster);
+    auto all = co_await read_all(s);
+    EXPECT_EQ(all.size(), 3u);
+    EXPECT_EQ(as_text(all.back().payload.view()), "3");
+    at = co_await append_and_follow(s, at, {writer(1), 4}, payload_of(""));
+    EXPECT_EQ(at.sequence, log_sequence(4));
+    all = co_await read_all(s);
+    EXPECT_TRUE(all.back().payload.empty());
+  };
+  run(body());
+}
+
+awaitable<void> append_one(metastore* session, append_id id, log_position applied, std::vector<log_sequence>& placed) {
+  auto tail = co_await session->log().append(applied, id, payload_of(std::to_string(id.number)));
+  if (!tail) throw std::runtime_error("append failed");
+  for (auto& e : tail->entries)
+    if (e.id == id) placed[id.number - 1] = e.sequence;
+}
+
+TEST_P(contract, outstanding_appends_are_sequenced_in_the_order_of_the_calls) {
+  auto body = [this](task_group& tasks) -> awaitable<void> {
+    auto* s = co_await open_session();
+    std::vector<log_sequence> placed(50);
+    for (std::uint64_t n = 1; n <= placed.size(); ++n) tasks.spawn(append_one(s, {writer(1), n}, {}, placed));
+    while (tasks.size() > 0) co_await rt_.sleep_for(1ms);
+    EXPECT_TRUE(std::ranges::is_sorted(placed));
+    EXPECT_EQ(placed.front(), log_sequence(1));
+    EXPECT_EQ(placed.back(), log_sequence(50));
+    auto all = co_await read_all(s);
+    EXPECT_EQ(all.size(), placed.size());
+  };
+  task_group tasks(rt_.executor());
+  run(run_then_close(body(tasks), tasks));
+}
+
+// An agent that applies what its own appends bring, as the replica does, and nothing else.
+awaitable<void> append_many(metastore* session, incarnation self, int count, std::vector<log_entry>& seen) {
+  log_position at;
+  for (int n = 1; n <= count; ++n) {
+    append_id id{self, std::uint64_t(n)};
+    auto tail = co_await session->log().append(at, id, payload_of(std::to_string(n)));
+    if (!tail) throw std::runtime_error("append failed: " + std::string(name(tail.error())));
+    for (auto& e : tail->entries) seen.push_back(e);
+    // Entries of others may follow it where the store puts several appends into one commit.
+    auto is_mine = [&](const log_entry& e) { return e.id == id; };
+    if (std::ranges::count_if(tail->entries, is_mine) != 1) throw std::runtime_error("an append answers its own entry");
+    at = position_of(seen.back());
+  }
+}
+
+TEST_P(contract, concurrent_sessions_see_every_entry_once_and_in_order) {
+  constexpr int sessions = 4, each = 150;
+  auto body = [this](task_group& tasks) -> awaitable<void> {
+    std::vector<std::vector<log_entry>> seen(sessions);
+    auto* s = co_await open_session();
+    for (int i = 0; i < sessions; ++i) {
+      if (i > 0 && store_->is_shared()) s = co_await open_session();
+      tasks.spawn(append_many(s, writer(std::uint64_t(i) + 1), each, seen[std::size_t(i)]));
+    }
+    while (tasks.size() > 0) co_await rt_.sleep_for(1ms);
+    auto all = co_await read_all(s);
+    EXPECT_EQ(all.size(), std::size_t(sessions * each));
+    timestamp_ms time{0};
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      EXPECT_EQ(all[i].sequence, log_sequence(std::int64_t(i) + 1));
+      EXPECT_GE(all[i].time, time);
+      time = all[i].time;
+    }
+    for (auto& mine : seen) {
+      EXPECT_LE(mine.size(), all.size());
+      EXPECT_FALSE(mine.empty());
+      for (std::size_t i = 0; i < std::min(mine.size(), all.size()); ++i) {
+        EXPECT_EQ(position_of(mine[i]), position_of(all[i]));  // what is missed or doubled shifts the rest
+        EXPECT_EQ(mine[i].time, all[i].time);
+        EXPECT_TRUE(std::ranges::equal(mine[i].payload.view(), all[i].payload.view()));
+      }
+    }
+  };
+  task_group tasks(rt_.executor());
+  run(run_then_close(body(tasks), tasks));
+}
+
+TEST_P(contract, a_reader_far_behind_gets_the_log_in_pieces) {
+  auto body = [this]() -> awaitable<void> {
+    auto* s = co_await open_session();
+    constexpr std::size_t bytes = std::size_t(1500) << 10;  // two fit into one answer, three do not
+    log_position at;
+    for (std::uint64_t n = 1; n <= 5; ++n)
+      at = co_await append_and_follow(s, at, {writer(1), n}, payload_of_size(bytes));
+    auto tail = co_await s->log().read_after({});
+    EXPECT_TRUE(tail && tail->entries.size() == 2 && tail->head == log_sequence(5));
+    auto all = co_await read_all(s);
+    EXPECT_EQ(all.size(), 5u);
+    EXPECT_EQ(all.back().payload.size(), bytes);
+    // An append answers no more than that either; its own entry comes with a later read.
+    auto far = co_await s->log().append({}, {writer(2), 1}, payload_of_size(bytes));
+    EXPECT_TRUE(far && far->entries.size() == 2 && far->head == log_sequence(6));
+    all = co_await read_all(s);
+    EXPECT_EQ(all.size(), 6u);
+    EXPECT_EQ(all.back().id, (append_id{writer(2), 1}));
+  };
+  run(body());
+}
+
+TEST_P(contract, an_entry_has_a_largest_size) {
+  auto body = [this]() -> awaitable<void> {
+    auto* s = co_await open_session();
+    auto too_large = co_await s->log().append({}, {writer(1), 1}, payload_of_size(metadata::entry_bytes_max + 1));
+    EXPECT_TRUE(!too_large && too_large.error() == log_error::refused);
+    auto largest = co_await s->log().append({}, {writer(1), 2}, payload_of_size(metadata::entry_bytes_max));
+    EXPECT_TRUE(largest && largest->entries.size() == 1 &&
+                largest->entries[0].payload.size() == metadata::entry_bytes_max);
+    auto all = co_await read_all(s);
+    EXPECT_EQ(all.size(), 1u);
+  };
+  run(body());
+}
+
+TEST_P(contract, a_retry_is_stored_again) {
+  auto body = [this]() -> awaitable<void> {
+    auto* s = co_await open_session();
+    append_id id{writer(1), 1};
+    auto at = co_await append_and_follow(s, {}, id, payload_of("same"));
+    at = co_await append_and_follow(s, at, id, payload_of("same"));
+    auto all = co_await read_all(s);
+    EXPECT_EQ(all.size(), 2u);  // the state machine ignores the second
+    EXPECT_EQ(all.at(0).id, all.at(1).id);
+  };
+  run(body());
+}
+
+TEST_P(contract, whoever_stands_where_the_log_is_another_one_is_told) {
+  auto body = [this]() -> awaitable<void> {
+    auto* s = co_await open_session();
+    std::vector<log_position> at{{}};
+    for (std::uint64_t n = 1; n <= 4; ++n)
+      at.push_back(co_await append_and_follow(s, at.back(), {writer(1), n}, payload_of("x")));
+    // Beyond the end, at the end, in the middle, at the beginning.
+    std::vector<log_position> wrong{{log_sequence(5), {writer(1), 5}},
+                                    {log_sequence(4), {writer(1), 5}},
+                                    {log_sequence(4), {writer(2), 4}},
+                                    {log_sequence(2), {writer(1), 1}},
+                                    {log_sequence(2), {writer(2), 2}}};
+    for (auto& position : wrong) {
+      auto read = co_await s->log().read_after(position);
+      EXPECT_TRUE(!read && read.error() == log_error::diverged) << position.sequence.value();
+      auto append = co_await s->log().append(position, {writer(1), 9}, payload_of("y"));
+      EXPECT_TRUE(!append && append.error() == log_error::diverged) << position.sequence.value();
+    }
+    auto all = co_await read_all(s);
+    EXPECT_EQ(all.size(), 4u);  // nothing was inserted
+
+    if (!store_->is_shared()) co_await close_sessions();
+    store_->lose_after(log_sequence(2));
+    if (!store_->is_shared()) s = co_await open_session();
+    for (std::size_t lost : {3u, 4u}) {
+      auto read = co_await s->log().read_after(at[lost]);
+      EXPECT_TRUE(!read && read.error() == log_error::diverged);
+      auto append = co_await s->log().append(at[lost], {writer(1), 5}, payload_of("y"));
+      EXPECT_TRUE(!append && append.error() == log_error::diverged);
+    }
+    // Another history up to the same sequence number is another one still.
+    auto other = co_await append_and_follow(s, at[2], {writer(2), 1}, payload_of("z"));
+    EXPECT_EQ(other.sequence, log_sequence(3));
+    auto read = co_await s->log().read_after(at[3]);
+    EXPECT_TRUE(!read && read.error() == log_error::diverged);
+    read = co_await s->log().read_after(at[2]);
+    EXPECT_TRUE(read && read->entries.size() == 1);
+  };
+  run(body());
+}
+
+TEST_P(contract, whoever_stands_below_the_trim_point_is_told) {
+  auto body = [this]() -> awaitable<void> {
+    auto* s = co_await open_session();
+    std::vector<log_position> at{{}};
+    for (std::uint64_t n = 1; n <= 4; ++n)
+      at.push_back(co_await append_and_follow(s, at.back(), {writer(1), n}, payload_of("x")));
+    if (!store_->is_shared()) co_await close_sessions();
+    store_->trim_to(log_sequence(3));
+    if (!store_->is_shared()) s = co_await open_session();
+    for (std::size_t below : {0u, 1u, 2u}) {
+      auto read = co_await s->log().read_after(at[below]);
+      EXPECT_TRUE(!read && read.error() == log_error::trimmed);
+      auto append = co_await s->log().append(at[below], {writer(1), 5}, payload_of("y"));
+      EXPECT_TRUE(!append && append.error() == log_error::trimmed);
+    }
+    auto read = co_await s->log().read_after(at[3]);
+    EXPECT_TRUE(read && read->entries.size() == 1);
+    read = co_await s->log().read_after({log_sequence(3), {writer(1), 4}});
+    EXPECT_TRUE(!read && read.error() == log_error::diverged);
+    auto next = co_await append_and_follow(s, at[3], {writer(1), 5}, payload_of("y"));
+    EXPECT_EQ(next.sequence, log_sequence(5));
+  };
+  run(body());
+}
+
+awaitable<void> wait_for_change(metastore* session, int& changes) {
+  for (;;) {
+    co_await session->log().wait_for_change();
+    ++changes;
+  }
+}
+
+TEST_P(contract, others_are_woken) {
+  if (!store_->is_shared()) GTEST_SKIP() << "one session only";
+  auto body = [this](task_group& tasks) -> awaitable<void> {
+    auto *a = co_await open_session(), *b = co_await open_session();
+    int changes = 0;
+    tasks.spawn(wait_for_change(b, changes));
+    log_position at;
+    for (std::uint64_t n = 1; n <= 3; ++n) {
+      int before = changes;
+      at = co_await append_and_follow(a, at, {writer(1), n}, payload_of("x"));
+      for (auto due = rt_.now() + 10s; changes == before && rt_.now() < due;) co_await rt_.sleep_for(1ms);
+      EXPECT_GT(changes, before);
+      auto all = co_await read_all(b);
+      EXPECT_EQ(all.size(), n);
+    }
+  };
+  task_group tasks(rt_.executor());
+  run(run_then_close(body(tasks), tasks));
+}
+
+TEST_P(contract, a_node_id_has_one_holder) {
+  auto body = [this]() -> awaitable<void> {
+    auto* first = co_await open_session();
+    EXPECT_FALSE(first->holds_node_id());
+    co_await first->hold_node_id(node_id(7), 10ms);
+    EXPECT_TRUE(first->holds_node_id());
+    std::string refusal;
+    auto second = store_->make_session();
+    bool opened = false;
+    try {  // a store for one process refuses to open
+      co_await second->open();
+      opened = true;
+      co_await second->hold_node_id(node_id(7), 10ms);
+    } catch (const metastore_error& error) {
+      refusal = error.what();
+    }
+    EXPECT_THAT(refusal, testing::HasSubstr(store_->is_shared() ? "YAKS_NODE_ID" : "YAKS_DATA_DIR"));
+    EXPECT_THAT(refusal,
+                testing::HasSubstr(GetParam() == store_kind::memory ? "memory session" : std::to_string(getpid())));
+    EXPECT_FALSE(second->holds_node_id());
+    if (opened) co_await second->hold_node_id(node_id(8), 10ms), co_await second->close();
+    EXPECT_TRUE(first->holds_node_id());
+    co_await close_sessions();
+    auto* third = co_await open_session();
+    co_await third->hold_node_id(node_id(7), 5s);
+    EXPECT_TRUE(third->holds_node_id());
+  };
+  run(body());
+}
+
+INSTANTIATE_TEST_SUITE_P(, contract, testing::Values(store_kind::memory, store_kind::sqlite, store_kind::postgres),
+                         testing::PrintToStringParamName());
+}  // namespace
+}  // namespace yaks::metastores

@@ -1,0 +1,155 @@
+#include "metastores/memory/memory_metastore.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/check.hpp"
+
+namespace yaks::metastores {
+using metadata::append_id;
+using metadata::log_error;
+using metadata::log_position;
+using metadata::log_tail;
+
+memory_log::memory_log(std::function<timestamp_ms()> clock, std::string cluster_id)
+    : clock_(std::move(clock)), cluster_id_(std::move(cluster_id)) {}
+
+timestamp_ms memory_log::now() const {
+  return std::max(time_, clock_());
+}
+
+log_position memory_log::head() const {
+  if (entries_.empty()) return trimmed_;
+  return {entries_.back().sequence, entries_.back().id};
+}
+
+bool memory_log::stands_on(log_position position) const {
+  if (position.sequence == trimmed_.sequence) return position.id == trimmed_.id;
+  auto index = position.sequence - trimmed_.sequence - 1;
+  return index < std::int64_t(entries_.size()) && entries_[std::size_t(index)].id == position.id;
+}
+
+log_tail memory_log::tail_after(log_sequence after) const {
+  log_tail tail{.entries = {}, .head = head().sequence, .now = now()};
+  std::size_t bytes = 0;
+  for (auto i = std::size_t(after - trimmed_.sequence); i < entries_.size(); ++i) {
+    bytes += entries_[i].payload.size();
+    if (bytes > metadata::tail_bytes_max && !tail.entries.empty()) break;
+    tail.entries.push_back(entries_[i]);
+  }
+  return tail;
+}
+
+result<log_tail, log_error> memory_log::read_after(log_position applied) const {
+  YAKS_CHECK(applied.sequence.value() >= 0, "positions are not negative");
+  YAKS_CHECK((applied.sequence.value() == 0) == (applied.id == append_id{}),
+             "only the position before the first entry is nil");
+  if (applied.sequence < trimmed_.sequence) return failure(log_error::trimmed);
+  if (!stands_on(applied)) return failure(log_error::diverged);
+  return tail_after(applied.sequence);
+}
+
+result<log_tail, log_error> memory_log::append(log_position applied, append_id id, shared_bytes payload) {
+  YAKS_CHECK(id.number > 0 && !id.writer.value().is_nil(), "an append has an incarnation and a number from 1 on");
+  if (payload.size() > metadata::entry_bytes_max) return failure(log_error::refused);
+  if (auto readable = read_after(applied); !readable) return failure(readable.error());
+  // A retry may well be stored twice, but it repeats itself.
+  auto [known, is_new] = payloads_.try_emplace(id, payload);
+  YAKS_CHECK(is_new || std::ranges::equal(known->second.view(), payload.view()),
+             "an append id was used for two payloads");
+  time_ = now();
+  entries_.push_back({.sequence = head().sequence + 1, .id = id, .time = time_, .payload = std::move(payload)});
+  return tail_after(applied.sequence);
+}
+
+void memory_log::trim_to(log_sequence last) {
+  YAKS_CHECK(last <= head().sequence, "what is not there cannot be trimmed");
+  while (!entries_.empty() && entries_.front().sequence <= last) {
+    trimmed_ = {entries_.front().sequence, entries_.front().id};
+    entries_.erase(entries_.begin());
+  }
+}
+
+void memory_log::lose_after(log_sequence last) {
+  YAKS_CHECK(last >= trimmed_.sequence, "what is trimmed cannot be lost");
+  while (!entries_.empty() && entries_.back().sequence > last) entries_.pop_back();
+}
+
+memory_metastore::memory_metastore(runtime& rt, memory_log& log, std::string name)
+    : rt_(rt), log_(log), name_(std::move(name)) {}
+
+memory_metastore::~memory_metastore() {
+  end();
+}
+
+awaitable<void> memory_metastore::open() {
+  YAKS_CHECK(!open_, "a metastore is opened once");
+  open_ = true;
+  log_.changes_[this] = 0;
+  co_return;
+}
+
+awaitable<void> memory_metastore::close() {
+  end();
+  co_return;
+}
+
+void memory_metastore::end() {
+  if (!open_) return;
+  open_ = false;
+  log_.changes_.erase(this);
+  if (node_) {
+    log_.holders_.erase(*node_);
+    node_.reset();
+    log_.changed_.notify_all();
+  }
+}
+
+awaitable<void> memory_metastore::hold_node_id(node_id id, duration patience) {
+  YAKS_CHECK(open_ && !node_, "one node id per session, after open");
+  auto due = rt_.now() + patience;
+  for (auto held = log_.holders_.find(id); held != log_.holders_.end(); held = log_.holders_.find(id)) {
+    if (rt_.now() >= due)
+      throw metadata::metastore_error(fmt::format("node id {} (YAKS_NODE_ID) is held by {}: each agent needs its own",
+                                                  id.value(), held->second->name_));
+    co_await log_.changed_.wait_until(rt_, due);
+  }
+  log_.holders_[id] = this;
+  node_ = id;
+}
+
+bool memory_metastore::holds_node_id() const {
+  return node_.has_value();
+}
+
+awaitable<result<log_tail, log_error>> memory_metastore::append(log_position applied, append_id id,
+                                                                shared_bytes payload) {
+  YAKS_CHECK(open_, "used outside open and close");
+  if (log_.hooks.before_append)
+    if (auto error = log_.hooks.before_append(id)) co_return failure(*error);
+  auto tail = log_.append(applied, id, std::move(payload));
+  if (!tail) co_return tail;
+  if (!log_.hooks.lose_notification || !log_.hooks.lose_notification()) {
+    for (auto& [session, changes] : log_.changes_)
+      if (session != this) ++changes;
+    log_.changed_.notify_all();
+  }
+  if (log_.hooks.after_append)
+    if (auto error = log_.hooks.after_append(id)) co_return failure(*error);
+  co_return tail;
+}
+
+awaitable<result<log_tail, log_error>> memory_metastore::read_after(log_position applied) {
+  YAKS_CHECK(open_, "used outside open and close");
+  if (log_.hooks.before_read)
+    if (auto error = log_.hooks.before_read()) co_return failure(*error);
+  co_return log_.read_after(applied);
+}
+
+awaitable<void> memory_metastore::wait_for_change() {
+  YAKS_CHECK(open_, "used outside open and close");
+  while (log_.changes_.at(this) == 0) co_await log_.changed_.wait();
+  log_.changes_.at(this) = 0;
+}
+}  // namespace yaks::metastores

@@ -1,0 +1,94 @@
+// The metadata log in memory, for tests and simulations. Stricter than the real stores: what they would only let pass,
+// it checks (a bug aborts). Deterministic: no clock, chance or thread of its own.
+//
+//   memory_log         what PostgreSQL is to the real store: owned by the test or the simulated world, outlives all
+//   sessions memory_metastore   one agent's session with it
+//
+// Sessions may live on different executors of one thread: waiters are resumed on their own executor.
+#pragma once
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "metadata/metastore.hpp"
+#include "runtime/event.hpp"
+#include "runtime/runtime.hpp"
+
+namespace yaks::metastores {
+class memory_metastore;
+
+class memory_log {
+ public:
+  // `clock` is the store's own; it may jump back, entries' times do not.
+  explicit memory_log(std::function<timestamp_ms()> clock, std::string cluster_id = "AAAAAAAAAAAAAAAAAAAAAA");
+  memory_log(const memory_log&) = delete;
+  memory_log& operator=(const memory_log&) = delete;
+
+  result<metadata::log_tail, metadata::log_error> append(metadata::log_position applied, metadata::append_id id,
+                                                         shared_bytes payload);
+  result<metadata::log_tail, metadata::log_error> read_after(metadata::log_position applied) const;
+  metadata::log_position head() const;
+  const std::vector<metadata::log_entry>& entries() const { return entries_; }  // those that are not trimmed
+
+  // Faults. Each may be empty; what it returns is answered instead of the truth.
+  struct fault_hooks {
+    std::function<std::optional<metadata::log_error>(metadata::append_id)> before_append;  // not done
+    std::function<std::optional<metadata::log_error>(metadata::append_id)> after_append;   // done all the same
+    std::function<std::optional<metadata::log_error>()> before_read;
+    std::function<bool()> lose_notification;  // true: nobody is woken by this append
+  };
+  fault_hooks hooks;
+
+  // Forgets entries up to `last`, as after a snapshot.
+  void trim_to(log_sequence last);
+  // Loses entries above `last`, as a failover to a standby that lacked them.
+  void lose_after(log_sequence last);
+
+ private:
+  friend class memory_metastore;
+  bool stands_on(metadata::log_position position) const;
+  metadata::log_tail tail_after(log_sequence after) const;
+  timestamp_ms now() const;
+
+  std::function<timestamp_ms()> clock_;
+  std::string cluster_id_;
+  std::vector<metadata::log_entry> entries_;  // consecutive, after trimmed_
+  metadata::log_position trimmed_;            // sequence 0 with a nil id: nothing is trimmed
+  timestamp_ms time_{0};
+  std::map<metadata::append_id, shared_bytes> payloads_;  // a retry must repeat the payload
+  std::map<node_id, const memory_metastore*> holders_;
+  std::map<const memory_metastore*, std::uint64_t> changes_;  // per open session: appends of others
+  event changed_;                                             // an append, or a node id that is free
+};
+
+class memory_metastore final : public metadata::metastore, private metadata::log_store {
+ public:
+  memory_metastore(runtime& rt, memory_log& log, std::string name = "memory session");
+  ~memory_metastore() override;  // also ends the session, as a process does that dies
+
+  awaitable<void> open() override;
+  const std::string& cluster_id() const override { return log_.cluster_id_; }
+  awaitable<void> hold_node_id(node_id id, duration patience) override;
+  bool holds_node_id() const override;
+  metadata::log_store& log() override { return *this; }
+  std::string description() const override { return "memory"; }
+  awaitable<void> close() override;
+
+ private:
+  awaitable<result<metadata::log_tail, metadata::log_error>> append(metadata::log_position applied,
+                                                                    metadata::append_id id,
+                                                                    shared_bytes payload) override;
+  awaitable<result<metadata::log_tail, metadata::log_error>> read_after(metadata::log_position applied) override;
+  awaitable<void> wait_for_change() override;
+  bool is_shared() const override { return true; }
+  void end();
+
+  runtime& rt_;
+  memory_log& log_;
+  std::string name_;
+  bool open_ = false;
+  std::optional<node_id> node_;
+};
+}  // namespace yaks::metastores

@@ -1,0 +1,411 @@
+#include "metastores/sqlite/sqlite_metastore.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "base/check.hpp"
+#include "metastores/sqlite/database.hpp"
+
+namespace yaks::metastores {
+using metadata::append_id;
+using metadata::log_entry;
+using metadata::log_error;
+using metadata::log_position;
+using metadata::log_tail;
+using metadata::metastore_error;
+using sqlite::database_error;
+using sqlite::scoped_reset;
+
+namespace {
+// Migration N brings a database from version N-1 to N. Never changed once released: only added to.
+constexpr const char* migrations[] = {
+    R"(create table head(log_id integer primary key, seq integer not null, time_ms integer not null, incarnation blob not null,
+                         number integer not null, trimmed_seq integer not null, trimmed_incarnation blob not null,
+                         trimmed_number integer not null);
+       create table entries(log_id integer not null, seq integer not null, incarnation blob not null, number integer not null,
+                            time_ms integer not null, payload blob not null, primary key (log_id, seq)) without rowid;
+       create table cluster(cluster_id text not null);
+       insert into head values(0, 0, 0, zeroblob(16), 0, 0, zeroblob(16), 0);)",
+};
+constexpr std::int64_t schema_version = std::size(migrations);
+
+byte_view bytes_of(const incarnation& writer) {
+  return writer.value().bytes;
+}
+
+append_id id_from(byte_view writer, std::int64_t number) {
+  uuid id;
+  if (writer.size() == id.bytes.size()) std::ranges::copy(writer, id.bytes.begin());
+  return {incarnation(id), std::uint64_t(number)};
+}
+
+std::string cannot_use(const std::string& directory, const std::string& why) {
+  return fmt::format("cannot use the data directory {}: {}", directory, why);
+}
+
+// The directory's lock. Its file is never removed: a process that waits for it must find the same one.
+class directory_lock {
+ public:
+  explicit directory_lock(const std::string& directory) : path_(directory + "/lock") {
+    file_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (file_ < 0) throw metastore_error(cannot_use(directory, fmt::format("{}: {}", path_, std::strerror(errno))));
+  }
+  ~directory_lock() { ::close(file_); }
+  directory_lock(const directory_lock&) = delete;
+  directory_lock& operator=(const directory_lock&) = delete;
+  bool try_take() {
+    if (::flock(file_, LOCK_EX | LOCK_NB) != 0) return false;
+    auto who = fmt::format("process {}", ::getpid());
+    // Only for the sentence that a second process prints: the lock itself is what counts.
+    if (::ftruncate(file_, 0) != 0 || ::pwrite(file_, who.data(), who.size(), 0) < 0)
+      spdlog::debug("cannot write {}: {}", path_, std::strerror(errno));
+    return true;
+  }
+  std::string holder() const {
+    char text[64] = {};
+    auto got = ::pread(file_, text, sizeof text - 1, 0);
+    return got > 0 ? std::string(text, std::size_t(got)) : std::string("another process");
+  }
+
+ private:
+  std::string path_;
+  int file_;
+};
+}  // namespace
+
+struct sqlite_metastore::call {  // shared by the caller that waits and the worker; either may go first
+  bool is_append = false;
+  log_position applied;
+  append_id id;
+  shared_bytes payload;
+  std::optional<answer> outcome;
+  event answered;
+};
+
+// Everything here runs where blocking is allowed, one call at a time; the executor looks at it only between the calls.
+struct sqlite_metastore::storage {
+  storage(const std::string& directory, std::unique_ptr<directory_lock> held)
+      : lock(std::move(held)), path(directory + "/metadata.db"), db(path) {}
+
+  std::unique_ptr<directory_lock> lock;
+  std::string path;
+  sqlite::database db;
+  log_position head, trimmed;
+  timestamp_ms time{0};
+  std::string failure;     // the last one, for the log; "" where none
+  bool is_broken = false;  // see the header
+  struct statements {
+    explicit statements(sqlite::database& db)
+        : begin(db, "begin immediate"),
+          commit(db, "commit"),
+          rollback(db, "rollback"),
+          insert(db,
+                 "insert into entries(log_id, seq, incarnation, number, time_ms, payload) values(0, ?, ?, ?, ?, ?)"),
+          update(db, "update head set seq = ?, time_ms = ?, incarnation = ?, number = ? where log_id = 0"),
+          read(db,
+               "select seq, incarnation, number, time_ms, payload from entries where log_id = 0 and seq > ? order by "
+               "seq"),
+          at(db, "select incarnation, number from entries where log_id = 0 and seq = ?") {}
+    sqlite::statement begin, commit, rollback, insert, update, read, at;
+  };
+  std::optional<statements> prepared;  // after the migrations
+
+  std::string migrate(const std::string& new_cluster_id) {
+    db.execute("begin immediate");
+    db.execute("create table if not exists schema_version(version integer not null)");
+    std::int64_t version = 0;
+    {
+      sqlite::statement read(db, "select version from schema_version");
+      if (read.step()) version = read.integer(0);
+    }
+    if (version > schema_version)
+      throw metastore_error(
+          fmt::format("{} was written by a newer yaks (schema version {}, this one knows {}): start the newer yaks, or "
+                      "choose another "
+                      "directory with YAKS_DATA_DIR",
+                      path, version, schema_version));
+    for (auto next = version; next < schema_version; ++next) db.execute(migrations[next]);
+    if (version == 0) {
+      db.execute("insert into schema_version values(0)");
+      sqlite::statement(db, "insert into cluster values(?)").bind_text(1, new_cluster_id).run();
+    }
+    if (version < schema_version)
+      sqlite::statement(db, "update schema_version set version = ?").bind(1, schema_version).run();
+    db.execute("commit");
+    prepared.emplace(db);
+    load_head();
+    sqlite::statement read(db, "select cluster_id from cluster");
+    return read.step() ? read.text(0) : "";
+  }
+
+  void load_head() {
+    sqlite::statement read(db,
+                           "select seq, time_ms, incarnation, number, trimmed_seq, trimmed_incarnation, trimmed_number "
+                           "from head where log_id = 0");
+    if (!read.step()) throw database_error(SQLITE_CORRUPT, "the row of the log's head is missing");
+    head = {log_sequence(read.integer(0)), id_from(read.bytes(2), read.integer(3))};
+    time = timestamp_ms(read.integer(1));
+    trimmed = {log_sequence(read.integer(4)), id_from(read.bytes(5), read.integer(6))};
+  }
+
+  // What is wrong with a reader that stands at `position`, if anything is.
+  std::optional<log_error> problem_of(log_position position) {
+    bool same;
+    if (position.sequence == head.sequence) {
+      same = position.id == head.id;
+    } else if (position.sequence < trimmed.sequence) {
+      return log_error::trimmed;
+    } else if (position.sequence == trimmed.sequence) {
+      same = position.id == trimmed.id;
+    } else if (position.sequence > head.sequence) {
+      same = false;
+    } else {
+      scoped_reset end{prepared->at};
+      prepared->at.bind(1, position.sequence.value());
+      same = prepared->at.step() && id_from(prepared->at.bytes(0), prepared->at.integer(1)) == position.id;
+    }
+    if (same) return std::nullopt;
+    return log_error::diverged;
+  }
+
+  // From the disk, up to the limit. One buffer holds all payloads.
+  std::vector<log_entry> read_after(log_sequence after) {
+    std::vector<log_entry> entries;
+    std::size_t bytes = 0;
+    scoped_reset end{prepared->read};
+    prepared->read.bind(1, after.value());
+    while (prepared->read.step()) {
+      auto payload = prepared->read.bytes(4);
+      bytes += payload.size();
+      if (bytes > metadata::tail_bytes_max && !entries.empty()) break;
+      entries.push_back({.sequence = log_sequence(prepared->read.integer(0)),
+                         .id = id_from(prepared->read.bytes(1), prepared->read.integer(2)),
+                         .time = timestamp_ms(prepared->read.integer(3)),
+                         .payload = shared_bytes::copy_of(payload)});
+    }
+    return entries;
+  }
+
+  // Answers every call, in order. Appends are one transaction.
+  void serve(std::span<const std::shared_ptr<call>> calls, timestamp_ms wall_clock) {
+    std::vector<log_entry> added;
+    std::vector<call*> appending;
+    bool begun = false;  // the commit, which may succeed although it fails here
+    try {
+      if (is_broken) throw database_error(SQLITE_IOERR_FSYNC, "writing failed before");
+      timestamp_ms now = std::max(time, wall_clock);
+      for (auto& c : calls) {
+        if (auto problem = problem_of(c->applied)) {
+          c->outcome = yaks::failure(*problem);
+          continue;
+        }
+        if (!c->is_append) continue;
+        appending.push_back(c.get());
+        added.push_back({.sequence = head.sequence + std::int64_t(appending.size()),
+                         .id = c->id,
+                         .time = now,
+                         .payload = c->payload});
+      }
+      if (!added.empty()) {
+        prepared->begin.run();
+        for (auto& e : added)
+          prepared->insert.bind(1, e.sequence.value())
+              .bind(2, bytes_of(e.id.writer))
+              .bind(3, std::int64_t(e.id.number))
+              .bind(4, e.time.value())
+              .bind(5, e.payload.view())
+              .run();
+        auto& last = added.back();
+        prepared->update.bind(1, last.sequence.value())
+            .bind(2, last.time.value())
+            .bind(3, bytes_of(last.id.writer))
+            .bind(4, std::int64_t(last.id.number))
+            .run();
+        begun = true;
+        prepared->commit.run();
+        head = {last.sequence, last.id};
+        time = last.time;
+      }
+      auto first_added = head.sequence - std::int64_t(added.size()) + 1;
+      for (auto& c : calls) {
+        if (c->outcome) continue;
+        log_tail tail{.entries = {}, .head = head.sequence, .now = std::max(time, wall_clock)};
+        if (c->applied.sequence + 1 >= first_added) {  // all that is new is at hand
+          std::size_t bytes = 0;
+          for (auto i = std::size_t(c->applied.sequence + 1 - first_added); i < added.size(); ++i) {
+            bytes += added[i].payload.size();
+            if (bytes > metadata::tail_bytes_max && !tail.entries.empty()) break;
+            tail.entries.push_back(added[i]);
+          }
+        } else {
+          tail.entries = read_after(c->applied.sequence);
+        }
+        c->outcome = std::move(tail);
+      }
+      failure.clear();
+    } catch (const database_error& error) {
+      failure = error.is_full() ? fmt::format("no space left for {}: make room, yaks goes on by itself", path)
+                                : fmt::format("{}: {} (SQLite code {})", path, error.what(), error.code);
+      if (error.is_lost_write() && !is_broken) {
+        is_broken = true;
+        failure += "; nothing more is written: check the disk, then start yaks again";
+      }
+      for (auto& c : calls)
+        if (!c->outcome)
+          c->outcome = yaks::failure(c->is_append && begun ? log_error::unknown
+                                     : is_broken           ? log_error::refused
+                                                           : log_error::unavailable);
+      recover();
+    }
+  }
+
+  void recover() {
+    try {
+      if (db.in_transaction()) prepared->rollback.run();
+      load_head();
+    } catch (const database_error& error) {
+      is_broken = true;
+      failure += fmt::format("; reading it again failed too ({}): start yaks again", error.what());
+    }
+  }
+};
+
+sqlite_metastore::sqlite_metastore(runtime& rt, metrics::registry& metrics, sqlite_settings settings)
+    : rt_(rt), settings_(std::move(settings)), metrics_(metrics), tasks_(rt.executor()) {}
+
+sqlite_metastore::~sqlite_metastore() = default;
+
+std::string sqlite_metastore::description() const {
+  return "SQLite file " + settings_.directory + "/metadata.db";
+}
+
+void sqlite_metastore::take_over() {
+  head_ = storage_->head;
+  time_ = storage_->time;
+}
+
+awaitable<void> sqlite_metastore::open() {
+  auto high = rt_.random(), low = rt_.random();
+  auto new_cluster_id = uuid::v4(high, low).kafka_text();
+  std::unique_ptr<directory_lock> lock;
+  co_await rt_.run_blocking([&] {
+    std::error_code failed;
+    std::filesystem::create_directories(settings_.directory, failed);
+    if (failed) throw metastore_error(cannot_use(settings_.directory, failed.message() + " (YAKS_DATA_DIR)"));
+    lock = std::make_unique<directory_lock>(settings_.directory);
+  });
+  auto due = rt_.now() + settings_.lock_patience;
+  while (!lock->try_take()) {
+    if (rt_.now() >= due)
+      throw metastore_error(fmt::format(
+          "the data directory {} is in use by {}: stop it, or give this one a directory of its own (YAKS_DATA_DIR)",
+          settings_.directory, lock->holder()));
+    co_await rt_.sleep_for(50ms);
+  }
+  auto work_here = [&] {
+    try {
+      storage_ = std::make_unique<storage>(settings_.directory, std::move(lock));
+      cluster_id_ = storage_->migrate(new_cluster_id);
+    } catch (const database_error& error) {
+      storage_.reset();
+      throw metastore_error(fmt::format("cannot open {}/metadata.db: {}{}", settings_.directory, error.what(),
+                                        error.is_full() ? " (no space left)" : ""));
+    } catch (...) {
+      storage_.reset();
+      throw;
+    }
+  };
+  co_await rt_.run_blocking(work_here);
+  take_over();
+  tasks_.spawn(work());
+}
+
+awaitable<void> sqlite_metastore::hold_node_id(node_id, duration) {
+  YAKS_CHECK(storage_, "a metastore is opened first");
+  holds_node_id_ = true;
+  co_return;
+}
+
+awaitable<sqlite_metastore::answer> sqlite_metastore::append(log_position applied, append_id id, shared_bytes payload) {
+  YAKS_CHECK(storage_, "a metastore is opened first");
+  if (payload.size() > metadata::entry_bytes_max) co_return failure(log_error::refused);
+  auto mine = std::make_shared<call>();
+  mine->is_append = true;
+  mine->applied = applied;
+  mine->id = id;
+  mine->payload = std::move(payload);
+  auto begun = rt_.now();
+  auto got = co_await answer_of(mine);
+  metrics_.count(operation::append, rt_.now() - begun, got ? std::nullopt : std::optional(got.error()));
+  co_return got;
+}
+
+awaitable<sqlite_metastore::answer> sqlite_metastore::read_after(log_position applied) {
+  YAKS_CHECK(storage_, "a metastore is opened first");
+  auto begun = rt_.now();
+  if (applied == head_) {
+    metrics_.count(operation::read, {}, {});
+    co_return log_tail{.entries = {}, .head = head_.sequence, .now = std::max(time_, rt_.wall_clock())};
+  }
+  auto mine = std::make_shared<call>();
+  mine->applied = applied;
+  auto got = co_await answer_of(mine);
+  metrics_.count(operation::read, rt_.now() - begun, got ? std::nullopt : std::optional(got.error()));
+  co_return got;
+}
+
+awaitable<sqlite_metastore::answer> sqlite_metastore::answer_of(std::shared_ptr<call> mine) {
+  waiting_.push_back(mine);
+  waiting_changed_.notify_all();
+  while (!mine->outcome) co_await mine->answered.wait();
+  co_return std::move(*mine->outcome);
+}
+
+awaitable<void> sqlite_metastore::work() {
+  for (;;) {
+    while (waiting_.empty()) co_await waiting_changed_.wait();
+    std::vector<std::shared_ptr<call>> calls;
+    while (!waiting_.empty() && calls.size() < settings_.calls_max) {
+      calls.push_back(std::move(waiting_.front()));
+      waiting_.pop_front();
+    }
+    auto wall_clock = rt_.wall_clock();
+    auto serve = [&] { storage_->serve(calls, wall_clock); };
+    co_await rt_.run_blocking(serve);
+    take_over();
+    if (!storage_->failure.empty()) spdlog::error("{}", storage_->failure);
+    for (auto& c : calls) c->answered.notify_all();
+  }
+}
+
+void sqlite_metastore::limit_pages_for_test(int pages) {
+  storage_->db.execute(fmt::format("pragma max_page_count = {}", pages).c_str());
+}
+
+awaitable<void> sqlite_metastore::wait_for_change() {
+  for (;;) co_await never_.wait();
+}
+
+namespace {
+awaitable<void> nothing() {
+  co_return;
+}
+}  // namespace
+
+awaitable<void> sqlite_metastore::close() {
+  co_await run_then_close(nothing(), tasks_);
+  holds_node_id_ = false;
+  if (!storage_) co_return;
+  auto end = [&] { storage_.reset(); };
+  co_await rt_.run_blocking(end);
+}
+}  // namespace yaks::metastores

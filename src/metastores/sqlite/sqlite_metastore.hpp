@@ -1,0 +1,73 @@
+// The embedded metastore: one SQLite file in the data directory, for one process.
+//
+// Files: metadata.db (with -wal and -shm beside it) and `lock`, an flock that is held from open() to close() and names
+// its holder. Appends that wait for the disk together go into one transaction, in the order of their calls. The head is
+// kept in memory, so that a read at the end of the log, the common case, does not touch the disk.
+//
+// A commit that fails has an unknown outcome: its frames may already lie in the WAL, where the next start would find
+// them. A failed fsync is final: the kernel may have thrown the bytes away and report success next time, so everything
+// is refused until the process starts again.
+#pragma once
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "metadata/metastore.hpp"
+#include "metastores/call_metrics.hpp"
+#include "metrics/registry.hpp"
+#include "runtime/event.hpp"
+#include "runtime/runtime.hpp"
+#include "runtime/task_group.hpp"
+
+namespace yaks::metastores {
+struct sqlite_settings {
+  std::string directory;        // made where it is missing
+  duration lock_patience = 5s;  // how long open() waits for a process that is just ending
+  std::size_t calls_max = 256;  // per transaction
+};
+
+class sqlite_metastore final : public metadata::metastore, private metadata::log_store {
+ public:
+  sqlite_metastore(runtime& rt, metrics::registry& metrics, sqlite_settings settings);
+  ~sqlite_metastore() override;
+
+  // Takes the lock of the directory first: a second process gets a metastore_error that names the first one.
+  awaitable<void> open() override;
+  const std::string& cluster_id() const override { return cluster_id_; }
+  // The directory's lock, held since open(), covers every node id.
+  awaitable<void> hold_node_id(node_id id, duration patience) override;
+  bool holds_node_id() const override { return holds_node_id_; }
+  metadata::log_store& log() override { return *this; }
+  std::string description() const override;
+  // Must be awaited after an open() that succeeded.
+  awaitable<void> close() override;
+  // Lets SQLite find the disk full above so many pages of 4 KiB. Nothing may be outstanding.
+  void limit_pages_for_test(int pages);
+
+ private:
+  using answer = result<metadata::log_tail, metadata::log_error>;
+  struct call;     // one append or read on its way to the disk
+  struct storage;  // what blocks: the lock, the database, its statements
+  awaitable<answer> append(metadata::log_position applied, metadata::append_id id, shared_bytes payload) override;
+  awaitable<answer> read_after(metadata::log_position applied) override;
+  awaitable<void> wait_for_change() override;
+  bool is_shared() const override { return false; }
+  awaitable<answer> answer_of(std::shared_ptr<call> mine);
+  awaitable<void> work();
+  void take_over();
+
+  runtime& rt_;
+  sqlite_settings settings_;
+  call_metrics metrics_;
+  std::unique_ptr<storage> storage_;
+  std::string cluster_id_;
+  // As the last call to the disk left them, for reads at the end of the log.
+  metadata::log_position head_;
+  timestamp_ms time_{0};
+  bool holds_node_id_ = false;
+  std::deque<std::shared_ptr<call>> waiting_;  // bounded by those who call: they wait for their answers
+  event waiting_changed_, never_;
+  task_group tasks_;
+};
+}  // namespace yaks::metastores

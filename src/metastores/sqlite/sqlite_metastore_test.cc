@@ -1,0 +1,100 @@
+// Goal: what is special about the embedded store: its schema, its directory, appends that share a transaction, full
+// disks. Method: a directory of its own per test; SQLite's own page limit stands for a full disk.
+#include "metastores/sqlite/sqlite_metastore.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "metastores/sqlite/database.hpp"
+#include "runtime/real_runtime.hpp"
+
+namespace yaks::metastores {
+namespace {
+using metadata::log_error;
+using metadata::metastore_error;
+
+class sqlite_store : public testing::Test {
+ protected:
+  sqlite_store() {
+    auto pattern = (std::filesystem::temp_directory_path() / "yaks-sqlite-XXXXXX").string();
+    directory_ = mkdtemp(pattern.data());
+  }
+  ~sqlite_store() override { std::filesystem::remove_all(directory_); }
+  std::string failure_of_open(std::string directory) {
+    std::string what;
+    auto body = [&]() -> awaitable<void> {
+      sqlite_metastore store(rt_, metrics_, {.directory = directory, .lock_patience = 1ms});
+      try {
+        co_await store.open();
+      } catch (const metastore_error& error) {
+        what = error.what();
+        co_return;
+      }
+      co_await store.close();
+    };
+    rt_.run(body());
+    rt_.context().restart();
+    return what;
+  }
+  std::string directory_;
+  real_runtime rt_;
+  metrics::registry metrics_;
+};
+
+TEST_F(sqlite_store, makes_its_directory) {
+  EXPECT_EQ(failure_of_open(directory_ + "/a/b"), "");
+  EXPECT_TRUE(std::filesystem::exists(directory_ + "/a/b/metadata.db"));
+}
+
+TEST_F(sqlite_store, says_when_its_directory_is_a_file) {
+  std::ofstream(directory_ + "/file") << "x";
+  EXPECT_THAT(failure_of_open(directory_ + "/file"), testing::HasSubstr("YAKS_DATA_DIR"));
+}
+
+TEST_F(sqlite_store, says_when_its_file_is_none_of_sqlites) {
+  std::ofstream(directory_ + "/metadata.db") << std::string(8192, 'x');
+  EXPECT_THAT(failure_of_open(directory_), testing::HasSubstr("metadata.db"));
+}
+
+TEST_F(sqlite_store, refuses_a_newer_schema) {
+  EXPECT_EQ(failure_of_open(directory_), "");
+  {
+    sqlite::database db(directory_ + "/metadata.db");
+    db.execute("update schema_version set version = version + 1");
+  }
+  EXPECT_THAT(failure_of_open(directory_), testing::HasSubstr("newer yaks"));
+}
+
+TEST_F(sqlite_store, a_full_disk_stores_nothing_and_ends_with_the_disk_being_full) {
+  auto body = [&]() -> awaitable<void> {
+    sqlite_metastore store(rt_, metrics_, {.directory = directory_});
+    co_await store.open();
+    std::exception_ptr failed;
+    try {
+      co_await store.hold_node_id(node_id(0), 0ms);
+      auto big = shared_bytes::copy_of(as_bytes(std::string(1 << 20, 'x')));
+      incarnation self(uuid::v4(1, 2));
+      auto tail = co_await store.log().append({}, {self, 1}, big);
+      EXPECT_TRUE(tail.has_value());
+      store.limit_pages_for_test(300);  // 1.2 MB: a second such entry does not fit
+      metadata::log_position at{log_sequence(1), {self, 1}};
+      auto full = co_await store.log().append(at, {self, 2}, big);
+      EXPECT_TRUE(!full && (full.error() == log_error::unavailable || full.error() == log_error::unknown));
+      auto read = co_await store.log().read_after(at);
+      EXPECT_TRUE(read && read->entries.empty() && read->head == log_sequence(1));
+      store.limit_pages_for_test(100000);
+      auto again = co_await store.log().append(at, {self, 2}, big);
+      EXPECT_TRUE(again && again->head == log_sequence(2));
+    } catch (...) {
+      failed = std::current_exception();
+    }
+    co_await store.close();
+    if (failed) std::rethrow_exception(failed);
+  };
+  rt_.run(body());
+}
+}  // namespace
+}  // namespace yaks::metastores
