@@ -44,6 +44,7 @@ class reader {
   std::vector<std::string> run() {
     wait_for_broker(handle_.get(), from_, heard_);
     ask_ends(steady::now() + from_.consume_timeout);
+    auto start = steady::now();
     for (; started_ < facts_.slots(); ++started_) {
       auto partition = static_cast<std::int32_t>(started_ % facts_.partitions);
       if (rd_kafka_consume_start_queue(topics_[started_ / facts_.partitions].get(), partition,
@@ -51,7 +52,7 @@ class reader {
         throw environment_error(
             fmt::format("{} cannot be consumed: {}", facts_.place(started_), rd_kafka_err2str(rd_kafka_last_error())));
     }
-    auto start = steady::now(), last_progress = start;
+    auto last_progress = steady::now();
     while (true) {
       if (read_some()) {
         last_progress = steady::now();
@@ -63,6 +64,7 @@ class reader {
       ask_ends(steady::now() + from_.consume_timeout);
       if (late || at_ends()) break;
     }
+    progress_.done = true;
     if (!at_ends()) {
       std::uint32_t missing = 0;
       for (std::uint32_t slot = 0; slot < facts_.slots(); ++slot) missing += next_[slot] < end_of(slot);

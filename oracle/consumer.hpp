@@ -14,6 +14,7 @@ struct consume_progress {
   std::atomic<std::uint64_t> bytes{0};     // keys and values
   std::atomic<std::uint64_t> expected{0};  // by the high watermarks, as far as they are known
   std::atomic<double> seconds{0};          // from the first request to the last record, so far
+  std::atomic<bool> done{false};           // everything is read, or given up; the consumer is being closed
 };
 
 // Feeds `into`. A partition's end is its high watermark, asked for now, or what was acknowledged, whichever is further;

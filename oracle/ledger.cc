@@ -79,16 +79,21 @@ void ledger::set_fact(const std::string& key, const std::string& value) {
   check(sqlite3_step(insert.get()), SQLITE_DONE);
 }
 
-ledger ledger::create(const std::string& directory, const run_facts& facts) {
-  std::error_code error;
-  std::filesystem::create_directories(directory, error);
-  if (error) throw std::runtime_error(fmt::format("the folder {} cannot be made: {}", directory, error.message()));
+void ledger::refuse_existing(const std::string& directory) {
   std::string path = directory + "/ledger.db";
   if (std::filesystem::exists(path))
     throw std::runtime_error(
         fmt::format("{} is there already: give another --data-dir, or check that run again with "
                     "--verify-only {}",
                     path, directory));
+}
+
+ledger ledger::create(const std::string& directory, const run_facts& facts) {
+  std::error_code error;
+  std::filesystem::create_directories(directory, error);
+  if (error) throw std::runtime_error(fmt::format("the folder {} cannot be made: {}", directory, error.message()));
+  refuse_existing(directory);
+  std::string path = directory + "/ledger.db";
   ledger made(path, true);
   made.execute("begin");
   made.execute(schema);

@@ -32,6 +32,7 @@ class ledger {
   // Makes DIR/ledger.db; a ledger that is there already is refused, since it may be the only proof of another run.
   static ledger create(const std::string& directory, const run_facts& facts);
   static ledger open(const std::string& directory);
+  static void refuse_existing(const std::string& directory);
 
   void add(const std::vector<ledger_row>& rows);  // one transaction
   void set_finished();

@@ -63,14 +63,14 @@ run_facts facts_of(const settings& from) {
   return facts;
 }
 
-// Calls `line` once a second, on a thread of its own, as long as it lives.
+// Prints `line` once a second, on a thread of its own, as long as it lives; an empty one is left out.
 class ticker {
  public:
   explicit ticker(std::function<std::string()> line)
       : thread_([this, line = std::move(line)] {
           std::unique_lock lock(mutex_);
           while (!changed_.wait_for(lock, std::chrono::seconds(1), [&] { return ended_; }))
-            fmt::print(stderr, "{}\n", line());
+            if (std::string words = line(); !words.empty()) fmt::print(stderr, "{}\n", words);
         }) {}
   ~ticker() {
     {
@@ -97,7 +97,8 @@ void produce(const run_facts& facts, const settings& from, ledger& into, const s
   ledger_writer writer(into);
   {
     std::uint64_t complaints_before = 0;
-    ticker show([&, complaints_before]() mutable {
+    ticker show([&, complaints_before]() mutable -> std::string {
+      if (progress.seconds > 0) return {};  // librdkafka's handles are being closed
       std::uint64_t bad = progress.unknown + progress.not_stored;
       std::string line = fmt::format("{:5.0f} s  producing  {} sent, {} acknowledged, {} failed, {}",
                                      seconds_since(start), progress.sent.load(), progress.acknowledged.load(), bad,
@@ -133,6 +134,7 @@ run_result run_oracle(const settings& from, const std::atomic<bool>& stop) {
     book = ledger::open(from.data_dir);
   } else {
     run_facts facts = facts_of(from);
+    if (!from.data_dir.empty()) ledger::refuse_existing(from.data_dir);
     {
       // First of all, so that an unreachable broker leaves no folder behind.
       complaints heard(from.verbose);
@@ -156,7 +158,8 @@ run_result run_oracle(const settings& from, const std::atomic<bool>& stop) {
   auto start = steady::now();
   std::vector<std::string> notes;
   {
-    ticker show([&] {
+    ticker show([&]() -> std::string {
+      if (progress.done) return {};
       return fmt::format("{:5.0f} s  consuming  {} of {} records, {}", seconds_since(start), progress.consumed.load(),
                          progress.expected.load(), rate_text(progress.bytes, seconds_since(start)));
     });

@@ -66,17 +66,20 @@ parsed_command_line parse_command_line(const std::string& program, const std::ve
       [](const std::string& text) {
         return parse_duration(text) ? "" : fmt::format("'{}' is not a duration: write 500ms, 90s, 2m or 1h", text);
       },
-      "DURATION");
+      "");
   std::string where = "Cluster", what = "Load", how = "Check";
   app.add_option("--brokers", run.brokers, "host:port of one or more brokers, separated by commas")
+      ->type_name("HOST:PORT,…")
       ->capture_default_str()
       ->group(where);
   app.add_option("--topic-prefix", run.topic_prefix, "topics are called PREFIX-0, PREFIX-1, … (default: new names)")
+      ->type_name("PREFIX")
       ->group(where);
   app.add_flag("--no-create-topics", no_create_topics, "use topics that exist already; they must be empty")
       ->group(where);
   app.add_option("--connect-timeout", connect_timeout, "how long to wait for a broker and for new topics")
       ->check(duration)
+      ->type_name("DURATION")
       ->capture_default_str()
       ->group(where);
   app.add_option("-X", properties, "a property of librdkafka, NAME=VALUE, for producers and consumer; repeatable")
@@ -85,33 +88,33 @@ parsed_command_line parse_command_line(const std::string& program, const std::ve
       ->group(where);
 
   app.add_option("--topics", run.topics, "how many topics")
-      ->check(CLI::Range(1u, 10'000u))
+      ->check(CLI::Range(1u, 10'000u).description(""))
       ->capture_default_str()
       ->group(what)
       ->type_name("N");
   app.add_option("--partitions", run.partitions, "partitions of each topic")
-      ->check(CLI::Range(1u, 100'000u))
+      ->check(CLI::Range(1u, 100'000u).description(""))
       ->capture_default_str()
       ->group(what)
       ->type_name("N");
   app.add_option("--producers", run.producers, "producers, each with its own connection and producer id")
-      ->check(CLI::Range(1u, 10'000u))
+      ->check(CLI::Range(1u, 10'000u).description(""))
       ->capture_default_str()
       ->group(what)
       ->type_name("N");
   app.add_option("--records", run.records, "records of each producer")
-      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000'000}))
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000'000}).description(""))
       ->capture_default_str()
       ->group(what)
       ->type_name("N");
   app.add_option("--value-bytes", run.value_bytes,
                  "mean size of a value; sizes vary by half of it, and are 48 at least")
-      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{100'000'000}))
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{100'000'000}).description(""))
       ->capture_default_str()
       ->group(what)
       ->type_name("BYTES");
   app.add_option("--rate", run.rate, "records per second of each producer; 0: no limit")
-      ->check(CLI::Range(0.0, 1e9))
+      ->check(CLI::Range(0.0, 1e9).description(""))
       ->capture_default_str()
       ->group(what)
       ->type_name("N");
@@ -122,20 +125,20 @@ parsed_command_line parse_command_line(const std::string& program, const std::ve
       ->group(what);
   app.add_option("--produce-timeout", produce_timeout, "a record's time to be acknowledged, retries included")
       ->check(duration)
+      ->type_name("DURATION")
       ->capture_default_str()
       ->group(what);
 
   app.add_option("--consume-timeout", consume_timeout, "give up reading when nothing has come for so long")
       ->check(duration)
+      ->type_name("DURATION")
       ->capture_default_str()
       ->group(how);
-  auto* data_dir =
-      app.add_option("--data-dir", run.data_dir, "where ledger.db is made (default: a new temporary folder)")
-          ->type_name("DIR")
-          ->group(how);
+  app.add_option("--data-dir", run.data_dir, "where ledger.db is made (default: a new temporary folder)")
+      ->type_name("DIR")
+      ->group(how);
   app.add_option("--verify-only,--resume", verify_dir, "send nothing: read and check the run whose --data-dir was DIR")
       ->type_name("DIR")
-      ->excludes(data_dir)
       ->group(how);
   app.add_flag("--require-all", run.require_all, "a record that is not acknowledged fails the run")->group(how);
   app.add_flag("--json", run.json, "print the result as one JSON object")->group(how);
@@ -182,6 +185,7 @@ parsed_command_line parse_command_line(const std::string& program, const std::ve
   if (no_create_topics && run.topic_prefix.empty())
     return usage_error("--no-create-topics needs --topic-prefix, to know which topics");
   if (!verify_dir.empty()) {
+    if (!run.data_dir.empty()) return usage_error("--verify-only names the folder: --data-dir is for new runs");
     run.verify_only = true;
     run.data_dir = verify_dir;
   }

@@ -1,0 +1,35 @@
+#!/usr/bin/python3
+"""Goal: an outage of PostgreSQL or S3 delays records, and loses or repeats none.
+Method: the oracle's producers write at a fixed rate while PostgreSQL is restarted, and while the S3 server is away for 5 s.
+"""
+import time
+
+import lib
+
+LOAD = ["--topics", 2, "--producers", 50, "--records", 2000, "--rate", 150, "--consume-timeout", "120s", "--require-all"]
+
+
+def test():
+    agent = lib.Agent("postgres+s3").start()
+
+    run = lib.Oracle(agent.brokers, *LOAD)
+    run.wait_for_load()
+    time.sleep(2)
+    lib.server("restart", "postgres")
+    lib.check(run.is_running(), "PostgreSQL was restarted under load")
+    run.must_pass("PostgreSQL restarted")
+
+    run = lib.Oracle(agent.brokers, *LOAD)
+    run.wait_for_load()
+    time.sleep(2)
+    lib.server("stop", "s3")
+    time.sleep(5)
+    lib.server("start", "s3")
+    lib.check(run.is_running(), "the S3 server was away for 5 s under load")
+    run.must_pass("S3 stopped for 5 s")
+
+    lib.check(agent.is_running(), "the agent is the same process as before")
+    agent.stop()
+
+
+lib.main(test)
