@@ -102,7 +102,7 @@ TEST_F(run_test, records_that_run_out_of_time_are_told_apart_from_lost_ones) {
 TEST_F(run_test, a_second_look_finds_what_was_changed_meanwhile) {
   ASSERT_TRUE(good(run()));
   from.verify_only = true;
-  from.consume_timeout = std::chrono::seconds(2);  // it waits for what the ledger claims
+  from.consume_timeout = std::chrono::seconds(1);  // it waits for what the ledger claims
   tamper("update outcomes set offset = 100000 where producer = 2 and sequence = 17");
   run_result result = run();
   EXPECT_FALSE(good(result));
