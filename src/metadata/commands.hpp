@@ -1,5 +1,5 @@
-// Commands: everything that can change the metadata, and what comes of each. An operation reads the state, makes commands,
-// and learns from their outcomes; only the application of the log changes the state.
+// Commands: everything that can change the metadata, and what comes of each. An operation reads the state, makes
+// commands, and learns from their outcomes; only the application of the log changes the state.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -11,10 +11,12 @@
 #include "model/ids.hpp"
 
 namespace yaks::metadata {
-// ---- commands --------------------------------------------------------------------------------------------------------
+// ---- commands ------------------------------------------------------------------------------------------------------
 
-// First command of an incarnation's first entry. Removes earlier incarnations of the same node and thread: their entries
-// that are still under way are void from here on.
+// First command of an incarnation's first entry. Removes earlier incarnations of the same node and thread: their
+// entries that are still under way are void from here on. So is a registration itself that arrives late: where an
+// incarnation of its node and thread came or went after `as_of`, it would bring back one that was fenced, and with it
+// entries that were applied before.
 struct register_agent {
   node_id node;
   std::uint32_t thread = 0;
@@ -24,6 +26,7 @@ struct register_agent {
   std::string host;  // advertised to clients
   std::uint16_t port = 0;
   std::string zone;
+  log_sequence as_of;  // what its agent had applied when it made the registration; the replica fills it in
   bool operator==(const register_agent&) const = default;
 };
 
@@ -117,7 +120,7 @@ struct commit_group_offsets {
 using command = std::variant<register_agent, fence_agent, create_topic, delete_topic, create_partitions,
                              alter_topic_configs, commit_object, allocate_producer_ids, commit_group_offsets>;
 
-// ---- outcomes --------------------------------------------------------------------------------------------------------
+// ---- outcomes ------------------------------------------------------------------------------------------------------
 
 enum class apply_error {
   none,
@@ -128,7 +131,7 @@ enum class apply_error {
   out_of_order_sequence,   // not the next sequence of this producer
   invalid_producer_epoch,  // an epoch older than the producer's newest
   commit_too_late,         // the object is older than its agent's upload deadline: it may be gone
-  withheld,                // record_count was 0: its writer had given it up
+  withheld,                // record_count was 0: its writer had given it up (or it lies beyond 4 GiB of its object)
 };
 
 struct batch_outcome {
@@ -159,11 +162,19 @@ using outcome = std::variant<simple_outcome, commit_outcome, producer_ids_outcom
 
 // Which alternative of `outcome` a command has.
 template <class Command>
-struct outcome_of { using type = simple_outcome; };
+struct outcome_of {
+  using type = simple_outcome;
+};
 template <>
-struct outcome_of<commit_object> { using type = commit_outcome; };
+struct outcome_of<commit_object> {
+  using type = commit_outcome;
+};
 template <>
-struct outcome_of<allocate_producer_ids> { using type = producer_ids_outcome; };
+struct outcome_of<allocate_producer_ids> {
+  using type = producer_ids_outcome;
+};
 template <>
-struct outcome_of<commit_group_offsets> { using type = group_offsets_outcome; };
+struct outcome_of<commit_group_offsets> {
+  using type = group_offsets_outcome;
+};
 }  // namespace yaks::metadata

@@ -4,7 +4,8 @@
 
 namespace yaks::metadata {
 item_hash& item_hash::id(const uuid& u) {
-  return number(load_big_endian<std::uint64_t>(u.bytes.data())).number(load_big_endian<std::uint64_t>(u.bytes.data() + 8));
+  return number(load_big_endian<std::uint64_t>(u.bytes.data()))
+      .number(load_big_endian<std::uint64_t>(u.bytes.data() + 8));
 }
 
 namespace {
@@ -21,7 +22,11 @@ std::uint64_t hash_of(const topic& t) {
 }
 
 std::uint64_t hash_of(topic_partition at, const partition& p) {
-  return at_partition("partition", at).number(p.log_start.value()).number(p.high_watermark.value()).number(p.bytes).value();
+  return at_partition("partition", at)
+      .number(p.log_start.value())
+      .number(p.high_watermark.value())
+      .number(p.bytes)
+      .value();
 }
 
 std::uint64_t hash_of(topic_partition at, const range& r) {
@@ -71,8 +76,17 @@ std::uint64_t hash_of(incarnation id, const agent& a) {
       .text(r.host)
       .number(std::uint64_t(r.port))
       .text(r.zone)
+      .number(r.as_of.value())
       .number(a.last_number)
       .number(a.registered_at.value())
+      .value();
+}
+
+std::uint64_t hash_of(std::pair<node_id, std::uint32_t> agent_thread, log_sequence came_or_went) {
+  return item_hash("coming and going")
+      .number(std::int64_t(agent_thread.first.value()))
+      .number(std::uint64_t(agent_thread.second))
+      .number(came_or_went.value())
       .value();
 }
 

@@ -1,8 +1,9 @@
-// The digest of a state: the sum, modulo 2^64, of a hash of each item that it holds. Order does not matter, and an item that
-// changes costs two hashes. It finds replicas that have drifted apart; it is no defence against an adversary.
+// The digest of a state: the sum, modulo 2^64, of a hash of each item that it holds. Order does not matter, and an item
+// that changes costs two hashes. It finds replicas that have drifted apart; it is no defence against an adversary.
 #pragma once
 #include <cstdint>
 #include <string_view>
+#include <utility>
 
 #include "base/uuid.hpp"
 #include "metadata/state.hpp"
@@ -34,12 +35,13 @@ class item_hash {
   std::uint64_t value_ = 0x2545f4914f6cdd1dull;
 };
 
-std::uint64_t hash_of(const topic& t);                                // its name and settings, not its partitions' contents
-std::uint64_t hash_of(topic_partition at, const partition& p);        // its watermarks
+std::uint64_t hash_of(const topic& t);                          // its name and settings, not its partitions' contents
+std::uint64_t hash_of(topic_partition at, const partition& p);  // its watermarks
 std::uint64_t hash_of(topic_partition at, const range& r);
 std::uint64_t hash_of(topic_partition at, producer_id id, const producer_state& p);
 std::uint64_t hash_of(object_number number, const object& o);
 std::uint64_t hash_of(std::string_view group, topic_partition at, const committed_offset& o);
 std::uint64_t hash_of(incarnation id, const agent& a);
+std::uint64_t hash_of(std::pair<node_id, std::uint32_t> agent_thread, log_sequence came_or_went);
 std::uint64_t hash_of_counters(producer_id next_producer, object_number next_object);
 }  // namespace yaks::metadata

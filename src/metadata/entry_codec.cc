@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <type_traits>
+#include <utility>
 
 #include "base/varint.hpp"
 
@@ -30,6 +32,10 @@ struct out {
     to.append(reinterpret_cast<const char*>(buffer), size);
   }
   void signed_number(std::int64_t n) { number(zigzag(n)); }
+  // Modulo 2^64: timestamps and producer ids come from clients and may be as far apart as they like.
+  void delta(std::int64_t& previous, std::int64_t n) {
+    signed_number(std::int64_t(std::uint64_t(n) - std::uint64_t(std::exchange(previous, n))));
+  }
   void id(const uuid& u) { to.append(reinterpret_cast<const char*>(u.bytes.data()), u.bytes.size()); }
   void text(std::string_view s) {
     number(s.size());
@@ -47,13 +53,33 @@ struct out {
 
 struct in {
   byte_view left;
-  [[noreturn]] static void broken() { throw log_format_error("the metadata log holds an entry whose bytes are broken"); }
+  [[noreturn]] static void broken() {
+    throw log_format_error("the metadata log holds an entry whose bytes are broken");
+  }
   std::uint64_t number() {
     std::uint64_t n;
     if (!take_uvarint(left, n)) broken();
     return n;
   }
   std::int64_t signed_number() { return unzigzag(number()); }
+  // For fields that are narrower than a varint: what does not fit was never written.
+  template <class T>
+  T narrow() {
+    if constexpr (std::is_signed_v<T>) {
+      auto n = signed_number();
+      if (!std::in_range<T>(n)) broken();
+      return T(n);
+    } else {
+      auto n = number();
+      if (!std::in_range<T>(n)) broken();
+      return T(n);
+    }
+  }
+  // A signed field that is hardly ever negative, written as unsigned: no entry that we write may be one that we refuse.
+  std::int32_t natural() { return std::int32_t(narrow<std::uint32_t>()); }
+  std::int64_t delta(std::int64_t& previous) {
+    return previous = std::int64_t(std::uint64_t(previous) + std::uint64_t(signed_number()));
+  }
   byte_view bytes(std::uint64_t n) {
     if (n > left.size()) broken();
     auto front = left.first(std::size_t(n));
@@ -67,14 +93,15 @@ struct in {
     return u;
   }
   std::string text() { return std::string(as_text(bytes(number()))); }
-  // A list's count, believed only as far as its elements (at least one byte each) can be there.
-  std::size_t count() {
+  // A list's count, believed only as far as its elements can be there: no entry makes a reader allocate much more than
+  // its own size.
+  std::size_t count(std::size_t element_bytes_min) {
     auto n = number();
-    if (n > left.size()) broken();
+    if (n > left.size() / element_bytes_min) broken();
     return std::size_t(n);
   }
   std::vector<config_value> configs() {
-    std::vector<config_value> values(count());
+    std::vector<config_value> values(count(2));
     for (auto& c : values) {
       c.name = text();
       if (number() != 0) c.value = text();
@@ -83,15 +110,33 @@ struct in {
   }
 };
 
-section kind_of(const register_agent&) { return section::register_agent; }
-section kind_of(const fence_agent&) { return section::fence_agent; }
-section kind_of(const create_topic&) { return section::create_topic; }
-section kind_of(const delete_topic&) { return section::delete_topic; }
-section kind_of(const create_partitions&) { return section::create_partitions; }
-section kind_of(const alter_topic_configs&) { return section::alter_topic_configs; }
-section kind_of(const commit_object&) { return section::commit_object; }
-section kind_of(const allocate_producer_ids&) { return section::allocate_producer_ids; }
-section kind_of(const commit_group_offsets&) { return section::commit_group_offsets; }
+section kind_of(const register_agent&) {
+  return section::register_agent;
+}
+section kind_of(const fence_agent&) {
+  return section::fence_agent;
+}
+section kind_of(const create_topic&) {
+  return section::create_topic;
+}
+section kind_of(const delete_topic&) {
+  return section::delete_topic;
+}
+section kind_of(const create_partitions&) {
+  return section::create_partitions;
+}
+section kind_of(const alter_topic_configs&) {
+  return section::alter_topic_configs;
+}
+section kind_of(const commit_object&) {
+  return section::commit_object;
+}
+section kind_of(const allocate_producer_ids&) {
+  return section::allocate_producer_ids;
+}
+section kind_of(const commit_group_offsets&) {
+  return section::commit_group_offsets;
+}
 
 void put(out& to, const register_agent& c) {
   to.signed_number(c.node.value());
@@ -102,44 +147,54 @@ void put(out& to, const register_agent& c) {
   to.text(c.host);
   to.number(c.port);
   to.text(c.zone);
+  to.number(std::uint64_t(c.as_of.value()));
 }
 void get(in& from, register_agent& c) {
-  c.node = node_id(std::int32_t(from.signed_number()));
-  c.thread = std::uint32_t(from.number());
-  c.format_max = std::uint32_t(from.number());
+  c.node = node_id(from.narrow<std::int32_t>());
+  c.thread = from.narrow<std::uint32_t>();
+  c.format_max = from.narrow<std::uint32_t>();
   c.upload_deadline_ms = from.signed_number();
   c.version = from.text();
   c.host = from.text();
-  c.port = std::uint16_t(from.number());
+  c.port = from.narrow<std::uint16_t>();
   c.zone = from.text();
+  c.as_of = log_sequence(std::int64_t(from.number()));
 }
 
-void put(out& to, const fence_agent& c) { to.id(c.which.value()); }
-void get(in& from, fence_agent& c) { c.which = incarnation(from.id()); }
+void put(out& to, const fence_agent& c) {
+  to.id(c.which.value());
+}
+void get(in& from, fence_agent& c) {
+  c.which = incarnation(from.id());
+}
 
 void put(out& to, const create_topic& c) {
   to.id(c.id.value());
   to.text(c.name);
-  to.number(std::uint64_t(c.partitions));
+  to.number(std::uint32_t(c.partitions));
   to.configs(c.configs);
 }
 void get(in& from, create_topic& c) {
   c.id = topic_id(from.id());
   c.name = from.text();
-  c.partitions = std::int32_t(from.number());
+  c.partitions = from.natural();
   c.configs = from.configs();
 }
 
-void put(out& to, const delete_topic& c) { to.id(c.id.value()); }
-void get(in& from, delete_topic& c) { c.id = topic_id(from.id()); }
+void put(out& to, const delete_topic& c) {
+  to.id(c.id.value());
+}
+void get(in& from, delete_topic& c) {
+  c.id = topic_id(from.id());
+}
 
 void put(out& to, const create_partitions& c) {
   to.id(c.id.value());
-  to.number(std::uint64_t(c.total));
+  to.number(std::uint32_t(c.total));
 }
 void get(in& from, create_partitions& c) {
   c.id = topic_id(from.id());
-  c.total = std::int32_t(from.number());
+  c.total = from.natural();
 }
 
 void put(out& to, const alter_topic_configs& c) {
@@ -166,17 +221,17 @@ void put(out& to, const commit_object& c) {
   for (const auto& t : c.topics) {
     to.id(t.topic.value());
     to.number(t.partitions.size());
-    std::int32_t partition = 0;
+    std::int64_t partition = 0;
     for (const auto& p : t.partitions) {
-      to.signed_number(std::int64_t(p.partition.value()) - std::exchange(partition, p.partition.value()));
+      to.delta(partition, p.partition.value());
       to.number(p.batches.size());
       for (const auto& b : p.batches) {
         bool has_producer = b.producer != no_producer;
         to.number(std::uint64_t(b.bytes) << 1 | has_producer);
         to.number(b.record_count);
-        to.signed_number(b.max_timestamp.value() - std::exchange(time, b.max_timestamp.value()));
+        to.delta(time, b.max_timestamp.value());
         if (!has_producer) continue;
-        to.signed_number(b.producer.value() - std::exchange(producer, b.producer.value()));
+        to.delta(producer, b.producer.value());
         to.signed_number(b.producer_epoch);
         to.signed_number(b.base_sequence);
       }
@@ -189,38 +244,43 @@ void get(in& from, commit_object& c) {
   c.object = object_id(from.id());
   c.object_bytes = from.number();
   std::int64_t time = from.signed_number(), producer = 0;
-  c.topics.resize(from.count());
+  c.topics.resize(from.count(17));
   for (auto& t : c.topics) {
     t.topic = topic_id(from.id());
-    t.partitions.resize(from.count());
+    t.partitions.resize(from.count(2));
     std::int64_t partition = 0;
     for (auto& p : t.partitions) {
-      partition += from.signed_number();
+      if (!std::in_range<std::int32_t>(from.delta(partition))) in::broken();
       p.partition = partition_index(std::int32_t(partition));
-      p.batches.resize(from.count());
+      p.batches.resize(from.count(3));
       for (auto& b : p.batches) {
         auto bytes = from.number();
+        if (!std::in_range<std::uint32_t>(bytes >> 1)) in::broken();
         b.bytes = std::uint32_t(bytes >> 1);
-        b.record_count = std::uint32_t(from.number());
-        b.max_timestamp = timestamp_ms(time += from.signed_number());
+        b.record_count = from.narrow<std::uint32_t>();
+        b.max_timestamp = timestamp_ms(from.delta(time));
         if ((bytes & 1) == 0) continue;
-        b.producer = producer_id(producer += from.signed_number());
-        b.producer_epoch = std::int16_t(from.signed_number());
-        b.base_sequence = std::int32_t(from.signed_number());
+        b.producer = producer_id(from.delta(producer));
+        b.producer_epoch = from.narrow<std::int16_t>();
+        b.base_sequence = from.narrow<std::int32_t>();
       }
     }
   }
 }
 
-void put(out& to, const allocate_producer_ids& c) { to.number(c.count); }
-void get(in& from, allocate_producer_ids& c) { c.count = std::uint32_t(from.number()); }
+void put(out& to, const allocate_producer_ids& c) {
+  to.number(c.count);
+}
+void get(in& from, allocate_producer_ids& c) {
+  c.count = from.narrow<std::uint32_t>();
+}
 
 void put(out& to, const commit_group_offsets& c) {
   to.text(c.group);
   to.number(c.offsets.size());
   for (const auto& o : c.offsets) {
     to.id(o.topic.value());
-    to.number(std::uint64_t(o.partition.value()));
+    to.number(std::uint32_t(o.partition.value()));
     to.signed_number(o.committed.value());
     to.signed_number(o.leader_epoch);
     to.text(o.metadata);
@@ -228,12 +288,12 @@ void put(out& to, const commit_group_offsets& c) {
 }
 void get(in& from, commit_group_offsets& c) {
   c.group = from.text();
-  c.offsets.resize(from.count());
+  c.offsets.resize(from.count(20));
   for (auto& o : c.offsets) {
     o.topic = topic_id(from.id());
-    o.partition = partition_index(std::int32_t(from.number()));
+    o.partition = partition_index(from.natural());
     o.committed = offset(from.signed_number());
-    o.leader_epoch = std::int32_t(from.signed_number());
+    o.leader_epoch = from.narrow<std::int32_t>();
     o.metadata = from.text();
   }
 }
@@ -246,24 +306,31 @@ command get_command(in from) {
 }
 }  // namespace
 
-entry_writer::entry_writer() { buffer_.push_back(char(entry_format)); }
+entry_writer::entry_writer() {
+  buffer_.push_back(char(entry_format));
+}
 
 void entry_writer::add(const command& c) {
-  section_.clear();
-  out body{section_};
-  auto kind = std::visit([&](const auto& known) { return put(body, known), kind_of(known); }, c);
-  out to{buffer_};
-  to.number(std::uint64_t(kind) << 1 | 1);
-  to.text(section_);
+  add_section(encode_section(c));
+}
+
+void entry_writer::add_section(std::string_view section) {
+  buffer_.append(section);
   ++commands_;
 }
 
-shared_bytes entry_writer::take() { return shared_bytes::copy_of(as_bytes(buffer_)); }
+shared_bytes entry_writer::take() {
+  return shared_bytes::copy_of(as_bytes(buffer_));
+}
 
-std::size_t encoded_bytes(const command& c) {
-  entry_writer writer;
-  writer.add(c);
-  return writer.bytes();
+std::string encode_section(const command& c) {
+  std::string body, section;
+  out fields{body}, to{section};
+  auto kind = std::visit([&](const auto& known) { return put(fields, known), kind_of(known); }, c);
+  section.reserve(body.size() + 2 * varint_bytes_max);
+  to.number(std::uint64_t(kind) << 1 | 1);
+  to.text(body);
+  return section;
 }
 
 std::vector<command> decode_entry(byte_view payload) {
@@ -271,26 +338,45 @@ std::vector<command> decode_entry(byte_view payload) {
   auto format = std::to_integer<int>(from.bytes(1)[0]);
   if (format != entry_format)
     throw log_format_error(fmt::format(
-        "the metadata log holds an entry of format {}, and this version of yaks reads format {}: run a newer yaks", format,
-        entry_format));
+        "the metadata log holds an entry of format {}, and this version of yaks reads format {}: run a newer yaks",
+        format, entry_format));
   std::vector<command> commands;
   while (!from.left.empty()) {
     auto kind = from.number();
     in body{from.bytes(from.number())};
     switch (section(kind >> 1)) {
-      case section::register_agent: commands.push_back(get_command<register_agent>(body)); continue;
-      case section::fence_agent: commands.push_back(get_command<fence_agent>(body)); continue;
-      case section::create_topic: commands.push_back(get_command<create_topic>(body)); continue;
-      case section::delete_topic: commands.push_back(get_command<delete_topic>(body)); continue;
-      case section::create_partitions: commands.push_back(get_command<create_partitions>(body)); continue;
-      case section::alter_topic_configs: commands.push_back(get_command<alter_topic_configs>(body)); continue;
-      case section::commit_object: commands.push_back(get_command<commit_object>(body)); continue;
-      case section::allocate_producer_ids: commands.push_back(get_command<allocate_producer_ids>(body)); continue;
-      case section::commit_group_offsets: commands.push_back(get_command<commit_group_offsets>(body)); continue;
+      case section::register_agent:
+        commands.push_back(get_command<register_agent>(body));
+        continue;
+      case section::fence_agent:
+        commands.push_back(get_command<fence_agent>(body));
+        continue;
+      case section::create_topic:
+        commands.push_back(get_command<create_topic>(body));
+        continue;
+      case section::delete_topic:
+        commands.push_back(get_command<delete_topic>(body));
+        continue;
+      case section::create_partitions:
+        commands.push_back(get_command<create_partitions>(body));
+        continue;
+      case section::alter_topic_configs:
+        commands.push_back(get_command<alter_topic_configs>(body));
+        continue;
+      case section::commit_object:
+        commands.push_back(get_command<commit_object>(body));
+        continue;
+      case section::allocate_producer_ids:
+        commands.push_back(get_command<allocate_producer_ids>(body));
+        continue;
+      case section::commit_group_offsets:
+        commands.push_back(get_command<commit_group_offsets>(body));
+        continue;
     }
     if ((kind & 1) != 0)
       throw log_format_error(fmt::format(
-          "the metadata log holds a command (kind {}) that this version of yaks does not know: run a newer yaks", kind >> 1));
+          "the metadata log holds a command (kind {}) that this version of yaks does not know: run a newer yaks",
+          kind >> 1));
   }
   return commands;
 }

@@ -1,5 +1,5 @@
-// The metadata log as its store sees it: entries in one total order, opaque payloads. The store sequences and keeps them;
-// what they mean is the state machine's business.
+// The metadata log as its store sees it: entries in one total order, opaque payloads. The store sequences and keeps
+// them; what they mean is the state machine's business.
 #pragma once
 #include <cstdint>
 #include <string_view>
@@ -34,16 +34,17 @@ struct log_entry {
 
 struct log_tail {
   std::vector<log_entry> entries;  // consecutive, in order, right after the position that was asked for
-  log_sequence head;               // the last entry of the log when this was read: more to read when entries end before it
-  timestamp_ms now;                // the store's clock
+  log_sequence head;  // the last entry of the log when this was read: more to read when entries end before it
+  timestamp_ms now;   // the store's clock
 };
 
 enum class log_error {
   unavailable,  // surely not done: not connected, refused. Try again.
-  unknown,      // an append may have happened, or may still happen much later. Read the tail, then append under the same id.
-  trimmed,      // the log no longer holds the entries after this position: load a snapshot
-  diverged,     // the log has another entry at this position, or ends before it: acknowledged entries were lost
-  refused,      // an entry above entry_bytes_max, or a store that must not be used (schema newer than ours)
+  unknown,   // an append may have happened, or may still happen much later. Read the tail, then append under the same
+             // id.
+  trimmed,   // the log no longer holds the entries after this position: load a snapshot
+  diverged,  // the log has another entry at this position, or ends before it: acknowledged entries were lost
+  refused,   // an entry above entry_bytes_max, or a store that must not be used (schema newer than ours)
 };
 std::string_view name(log_error error);
 
@@ -51,18 +52,19 @@ std::string_view name(log_error error);
 inline constexpr std::size_t entry_bytes_max = std::size_t(2) << 20;
 inline constexpr std::size_t tail_bytes_max = std::size_t(4) << 20;
 
-// Several calls may be outstanding; each awaitable returns when its outcome is final (append: durable). On the executor's
-// thread. Implementations reconnect by themselves; while they cannot, calls answer `unavailable` after a short while.
+// Several calls may be outstanding; each awaitable returns when its outcome is final (append: durable). On the
+// executor's thread. Implementations reconnect by themselves; while they cannot, calls answer `unavailable` after a
+// short while.
 class log_store {
  public:
   virtual ~log_store() = default;
-  // Adds one entry and answers the entries after `applied`, the new one included, as far as tail_bytes_max goes: a caller
-  // far behind reads the rest first. Appends of one caller are sequenced in the order of the calls.
+  // Adds one entry and answers the entries after `applied`, the new one included, as far as tail_bytes_max goes: a
+  // caller far behind reads the rest first. Appends of one caller are sequenced in the order of the calls.
   virtual awaitable<result<log_tail, log_error>> append(log_position applied, append_id id, shared_bytes payload) = 0;
   // The entries after `applied`. Also the barrier: what was appended anywhere before this call is in `head`.
   virtual awaitable<result<log_tail, log_error>> read_after(log_position applied) = 0;
-  // Returns when somebody else may have appended. May return for nothing, and may miss: the caller polls as well, unless
-  // only this process can append (is_shared() is false).
+  // Returns when somebody else may have appended. May return for nothing, and may miss: the caller polls as well,
+  // unless only this process can append (is_shared() is false).
   virtual awaitable<void> wait_for_change() = 0;
   virtual bool is_shared() const = 0;
 };

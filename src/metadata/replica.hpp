@@ -1,4 +1,5 @@
-// One agent's copy of the metadata: follows the log, applies it to the state machine, and appends this agent's commands.
+// One agent's copy of the metadata: follows the log, applies it to the state machine, and appends this agent's
+// commands.
 //
 //   submit(command) ─▶ waits for the next append (group commit) ─▶ log store ─▶ entries come back ─▶ apply ─▶ outcome
 //   barrier()       ─▶ a read of the tail that began after the call ─▶ applied up to the head that it saw
@@ -25,20 +26,21 @@
 namespace yaks::metadata {
 struct replica_settings {
   register_agent registration;
-  duration poll_interval = 100ms;   // the net under notifications
-  duration stale_after = 60s;       // YAKS_LOG_STALE_MS
-  duration retry_first = 20ms, retry_most = 1s;  // back-off while the store is away
+  duration poll_interval = 100ms;                         // the net under notifications
+  duration stale_after = 60s;                             // YAKS_LOG_STALE_MS
+  duration retry_first = 20ms, retry_most = 1s;           // back-off while the store is away
+  std::size_t pending_bytes_max = std::size_t(64) << 20;  // of commands that wait for the next append
   // Asked after this agent was fenced: may it go on under a new incarnation, or has somebody else its node id?
   std::function<bool()> holds_node_id = [] { return true; };
 };
 
 enum class submit_error {
-  not_appended,  // surely not in the log
+  not_appended,  // surely not in the log, now or later: too many wait, the agent was fenced, or it has stopped
   too_large,     // does not fit an entry
 };
 
-// The agent must stop: the log lost acknowledged entries, holds what this version cannot read, or is not ours to write any
-// more. what() is a sentence for the operator.
+// The agent must stop: the log lost acknowledged entries, holds what this version cannot read, or is not ours to write
+// any more. what() is a sentence for the operator.
 struct replica_stopped : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
@@ -50,7 +52,10 @@ class replica {
           std::function<void(const changes&)> applied);
   ~replica();
 
-  // Reads the log to its end, registers this incarnation, then follows and appends until cancelled. Throws replica_stopped.
+  // Reads the log to its end, registers this incarnation, then follows and appends until cancelled. Throws
+  // replica_stopped, or what `applied` threw. Afterwards barriers are false and submits not_appended, those included
+  // whose command had not been sent; one whose append was under way is never answered: its outcome is unknown. Once
+  // only.
   awaitable<void> run();
   // Returns once registered.
   awaitable<void> wait_until_ready();
@@ -63,8 +68,9 @@ class replica {
   // False when the log has not been heard of for stale_after: fetches must fail rather than serve old data.
   bool is_fresh() const;
 
-  // Appends the command and answers its outcome when it has been applied here: durable and visible. Commands are appended in
-  // the order of the calls. While the store is away this waits; what the caller gives up on may still happen.
+  // Appends the command and answers its outcome when it has been applied here: durable and visible. Commands are
+  // appended in the order of the calls. While the store is away this waits, as long as pending_bytes_max allows; what
+  // the caller gives up on may still happen.
   template <class Command>
   awaitable<result<typename outcome_of<Command>::type, submit_error>> submit(Command c) {
     auto got = co_await answer_of(enqueue(command(std::move(c))));
@@ -74,29 +80,30 @@ class replica {
 
   // The same for several at once: they share as few appends as they fit into. One answer per command, in order.
   template <class Command>
-  awaitable<std::vector<result<typename outcome_of<Command>::type, submit_error>>> submit_all(std::vector<Command> commands) {
+  awaitable<std::vector<result<typename outcome_of<Command>::type, submit_error>>> submit_all(
+      std::vector<Command> commands) {
     std::vector<std::shared_ptr<submission>> waits;
     for (auto& c : commands) waits.push_back(enqueue(command(std::move(c))));
     std::vector<result<typename outcome_of<Command>::type, submit_error>> answers;
     for (auto& w : waits) {
       auto got = co_await answer_of(w);
-      if (got) answers.push_back(std::get<typename outcome_of<Command>::type>(std::move(*got)));
-      else answers.push_back(failure(got.error()));
+      if (got)
+        answers.push_back(std::get<typename outcome_of<Command>::type>(std::move(*got)));
+      else
+        answers.push_back(failure(got.error()));
     }
     co_return answers;
   }
 
   // After this, the state holds everything that was appended anywhere before the call: false when the log could not be
-  // read. Calls that arrive together share one read.
+  // read: two reads have failed since, or the replica has stopped. Calls that arrive together share one read.
   awaitable<bool> barrier();
   // The same, but a read that began after `since` will do.
   awaitable<bool> barrier_since(time_point since);
 
  private:
-  struct submission {  // shared by the caller that waits and the append that carries it; either may go first
-    explicit submission(command c) : what(std::move(c)) {}
-    command what;
-    std::size_t bytes = 0;
+  struct submission {     // shared by the caller that waits and the append that carries it; either may go first
+    std::string section;  // the command, encoded; empty once it has been sent
     std::optional<result<outcome, submit_error>> answer;
     event answered;
   };
@@ -105,13 +112,19 @@ class replica {
     std::vector<std::shared_ptr<submission>> submissions;
     bool decided = false;
   };
-  std::shared_ptr<submission> enqueue(command c);
+  std::shared_ptr<submission> enqueue(const command& c);
+  void drop_abandoned();
+  void end();
+  bool is_registered() const { return state_.agents().contains(self_); }
+  awaitable<void> register_self();
+  void start_over();
   awaitable<result<outcome, submit_error>> answer_of(std::shared_ptr<submission> mine);
   awaitable<void> start_and_follow();
   awaitable<void> catch_up();
   awaitable<void> follow();
   awaitable<void> append_pending();
   awaitable<void> append_one(std::vector<std::shared_ptr<submission>> submissions, shared_bytes payload);
+  awaitable<bool> read_to_end();
   awaitable<void> watch_for_change();
   // Applies what is new in the tail. False when entries are missing in between.
   bool apply_tail(const log_tail& tail);
@@ -129,10 +142,12 @@ class replica {
   std::uint64_t last_number_ = 0;
   timestamp_ms log_time_{0};
   time_point heard_{};
-  bool ready_ = false;
+  bool ready_ = false, ended_ = false;
   event ready_changed_;
 
-  std::deque<std::shared_ptr<submission>> pending_;  // bounded by those who submit: they wait for their answers
+  std::deque<std::shared_ptr<submission>> pending_;
+  std::size_t pending_bytes_ = 0;  // with what each of them costs beside its section
+  time_point next_drop_{};         // of abandoned ones
   event pending_changed_;
   append_in_flight* in_flight_ = nullptr;  // in append_one's frame
 
@@ -140,10 +155,10 @@ class replica {
   std::uint64_t read_failures_ = 0;
   bool read_wanted_ = false;
   time_point last_read_began_{};  // of the newest read that is done
-  event read_wanted_changed_, read_done_;
+  event read_wanted_changed_, read_begun_, read_done_;
 
   task_group tasks_;
-  metrics::counter &entries_, &voids_, &barriers_, &barrier_reads_, &append_retries_;
+  metrics::counter &entries_, &voids_, &barriers_, &reads_, &append_retries_, &refused_;
   metrics::histogram &append_seconds_, &append_commands_;
 };
 }  // namespace yaks::metadata

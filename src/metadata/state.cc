@@ -1,6 +1,7 @@
 #include "metadata/state.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "base/check.hpp"
 #include "metadata/digest.hpp"
@@ -24,17 +25,17 @@ state::applied state::apply(const log_entry& entry) {
   position_ = {entry.sequence, entry.id};
   time_ = std::max(time_, entry.time);
   writer_ = entry.id.writer;
-  auto known = agents_.find(writer_);
-  bool registers = !commands.empty() && std::holds_alternative<register_agent>(commands.front());
-  if (known == agents_.end() ? !(registers && entry.id.number == 1) : entry.id.number <= known->second.last_number) {
+  if (!may_write(entry, commands)) {
     result.is_void = true;
     return result;
   }
+  producers_added_ = 0;
   result.outcomes.reserve(commands.size());
   for (const auto& c : commands)
-    result.outcomes.push_back(std::visit([&](const auto& known_command) { return apply_command(known_command, result.changed); }, c));
+    result.outcomes.push_back(
+        std::visit([&](const auto& known_command) { return apply_command(known_command, result.changed); }, c));
   // The writer may have fenced itself in this very entry.
-  if (known = agents_.find(writer_); known != agents_.end()) {
+  if (auto known = agents_.find(writer_); known != agents_.end()) {
     digest_ -= hash_of(writer_, known->second);
     known->second.last_number = entry.id.number;
     digest_ += hash_of(writer_, known->second);
@@ -43,9 +44,20 @@ state::applied state::apply(const log_entry& entry) {
   return result;
 }
 
-// ---- agents ----------------------------------------------------------------------------------------------------------
+// ---- agents --------------------------------------------------------------------------------------------------------
+
+bool state::may_write(const log_entry& entry, const std::vector<command>& commands) const {
+  auto known = agents_.find(entry.id.writer);
+  if (known != agents_.end()) return entry.id.number > known->second.last_number;
+  if (entry.id.number != 1 || commands.empty()) return false;
+  const auto* registration = std::get_if<register_agent>(&commands.front());
+  if (!registration) return false;
+  auto last = comings_and_goings_.find({registration->node, registration->thread});
+  return last == comings_and_goings_.end() || last->second <= registration->as_of;
+}
 
 void state::add_agent(incarnation id, agent a) {
+  note_coming_or_going(a);
   digest_ += hash_of(id, a);
   agents_.emplace(id, std::move(a));
 }
@@ -53,8 +65,17 @@ void state::add_agent(incarnation id, agent a) {
 void state::remove_agent(incarnation id) {
   auto found = agents_.find(id);
   if (found == agents_.end()) return;
+  note_coming_or_going(found->second);
   digest_ -= hash_of(id, found->second);
   agents_.erase(found);
+}
+
+void state::note_coming_or_going(const agent& a) {
+  std::pair key{a.registration.node, a.registration.thread};
+  auto [last, is_new] = comings_and_goings_.try_emplace(key);
+  if (!is_new) digest_ -= hash_of(key, last->second);
+  last->second = position_.sequence;
+  digest_ += hash_of(key, last->second);
 }
 
 outcome state::apply_command(const register_agent& c, changes&) {
@@ -71,17 +92,20 @@ outcome state::apply_command(const fence_agent& c, changes&) {
   return simple_outcome{};
 }
 
-// ---- topics ----------------------------------------------------------------------------------------------------------
+// ---- topics --------------------------------------------------------------------------------------------------------
 
 outcome state::apply_command(const create_topic& c, changes&) {
   if (topics_by_name_.contains(c.name) || topics_.contains(c.id)) return simple_outcome{apply_error::topic_exists};
-  if (c.partitions < 1) return simple_outcome{apply_error::invalid_partitions};
-  auto t = std::make_unique<topic>(topic{.id = c.id, .name = c.name, .created = time_, .configs = {}, .partitions = {}});
+  if (c.partitions < 1 || c.partitions > partitions_per_topic_max)
+    return simple_outcome{apply_error::invalid_partitions};
+  auto t =
+      std::make_unique<topic>(topic{.id = c.id, .name = c.name, .created = time_, .configs = {}, .partitions = {}});
   for (const auto& config : c.configs)
     if (config.value) t->configs[config.name] = *config.value;
   t->partitions.resize(std::size_t(c.partitions));
   digest_ += hash_of(*t);
-  for (std::int32_t i = 0; i < c.partitions; ++i) digest_ += hash_of({c.id, partition_index(i)}, t->partitions[std::size_t(i)]);
+  for (std::int32_t i = 0; i < c.partitions; ++i)
+    digest_ += hash_of({c.id, partition_index(i)}, t->partitions[std::size_t(i)]);
   topics_by_name_.emplace(c.name, t.get());
   topics_.emplace(c.id, std::move(t));
   return simple_outcome{};
@@ -120,8 +144,10 @@ void state::drop_references(const partition& p) {
     auto found = objects_.find(r.object);
     YAKS_CHECK(found != objects_.end() && found->second.ranges > 0, "a range refers to an object that is known");
     digest_ -= hash_of(found->first, found->second);
-    if (--found->second.ranges == 0) objects_.erase(found);
-    else digest_ += hash_of(found->first, found->second);
+    if (--found->second.ranges == 0)
+      objects_.erase(found);
+    else
+      digest_ += hash_of(found->first, found->second);
   }
 }
 
@@ -130,7 +156,7 @@ outcome state::apply_command(const create_partitions& c, changes&) {
   if (found == topics_.end()) return simple_outcome{apply_error::unknown_topic};
   topic& t = *found->second;
   auto before = std::int32_t(t.partitions.size());
-  if (c.total <= before) return simple_outcome{apply_error::invalid_partitions};
+  if (c.total <= before || c.total > partitions_per_topic_max) return simple_outcome{apply_error::invalid_partitions};
   digest_ -= hash_of(t);
   t.partitions.resize(std::size_t(c.total));
   digest_ += hash_of(t);
@@ -144,29 +170,33 @@ outcome state::apply_command(const alter_topic_configs& c, changes&) {
   topic& t = *found->second;
   digest_ -= hash_of(t);
   for (const auto& change : c.changes)
-    if (change.value) t.configs[change.name] = *change.value;
-    else t.configs.erase(change.name);
+    if (change.value)
+      t.configs[change.name] = *change.value;
+    else
+      t.configs.erase(change.name);
   digest_ += hash_of(t);
   return simple_outcome{};
 }
 
-// ---- batches ---------------------------------------------------------------------------------------------------------
+// ---- batches -------------------------------------------------------------------------------------------------------
 
 outcome state::apply_command(const commit_object& c, changes& changed) {
   commit_outcome out;
   auto age_ms = time_ - timestamp_ms(c.object.value().v7_unix_ms());
-  bool too_late = age_ms > agents_.at(writer_).registration.upload_deadline_ms;
+  auto writer = agents_.find(writer_);  // gone if this very entry fenced it before
+  bool too_late = writer == agents_.end() || age_ms > writer->second.registration.upload_deadline_ms;
   std::uint64_t position = 0;
   std::size_t ranges = 0;
   object_number number = next_object_;
   for (const auto& t : c.topics) {
     auto found = topics_.find(t.topic);
     for (const auto& p : t.partitions) {
-      apply_error error = too_late ? apply_error::commit_too_late
-                          : found == topics_.end() ? apply_error::unknown_topic
-                          : p.partition.value() < 0 || std::size_t(p.partition.value()) >= found->second->partitions.size()
-                              ? apply_error::unknown_partition
-                              : apply_error::none;
+      apply_error error =
+          too_late                 ? apply_error::commit_too_late
+          : found == topics_.end() ? apply_error::unknown_topic
+          : p.partition.value() < 0 || std::size_t(p.partition.value()) >= found->second->partitions.size()
+              ? apply_error::unknown_partition
+              : apply_error::none;
       if (error != apply_error::none) {
         out.batches.insert(out.batches.end(), p.batches.size(), batch_outcome{.error = error});
       } else {
@@ -189,8 +219,8 @@ outcome state::apply_command(const commit_object& c, changes& changed) {
   return out;
 }
 
-// Accepts or rejects each batch by itself; adjacent accepted ones become one range, a rejected one splits it. Answers how
-// many ranges came of it.
+// Accepts or rejects each batch by itself; adjacent accepted ones become one range, a rejected one splits it. Answers
+// how many ranges came of it.
 std::size_t state::commit_partition(topic_id id, partition& into, const partition_commit& commit, object_number object,
                                     std::uint64_t position, commit_outcome& out) {
   topic_partition at{id, commit.partition};
@@ -206,14 +236,20 @@ std::size_t state::commit_partition(topic_id id, partition& into, const partitio
   digest_ -= hash_of(at, into);
   for (const auto& b : commit.batches) {
     batch_outcome verdict;
-    if (b.record_count == 0) verdict.error = apply_error::withheld;
+    constexpr std::uint64_t most = std::numeric_limits<std::uint32_t>::max();
+    if (b.record_count == 0 || position + b.bytes > most) verdict.error = apply_error::withheld;
     auto producer = b.producer == no_producer ? into.producers.end() : into.producers.find(b.producer);
     if (verdict.error == apply_error::none && producer != into.producers.end()) verdict = producer->second.check(b);
     if (verdict.error == apply_error::none && !verdict.duplicate) {
       verdict.base_offset = into.high_watermark;
       verdict.append_time = time_;
+      // A batch's count is its sender's word, up to 2^31 - 1: three of them do not fit a range's sum.
+      if (open.record_count > most - b.record_count) close_range();
       if (open.record_count == 0)
-        open = {.base_offset = into.high_watermark, .object = object, .position = std::uint32_t(position), .max_timestamp = b.max_timestamp};
+        open = {.base_offset = into.high_watermark,
+                .object = object,
+                .position = std::uint32_t(position),
+                .max_timestamp = b.max_timestamp};
       open.bytes += b.bytes;
       open.record_count += b.record_count;
       ++open.batch_count;
@@ -224,6 +260,7 @@ std::size_t state::commit_partition(topic_id id, partition& into, const partitio
         if (producer == into.producers.end()) {
           producer = into.producers.emplace(b.producer, producer_state()).first;
           expiries_.push_back({time_, at, b.producer});
+          ++producers_added_;
         } else {
           digest_ -= hash_of(at, b.producer, producer->second);
         }
@@ -241,9 +278,10 @@ std::size_t state::commit_partition(topic_id id, partition& into, const partitio
   return ranges;
 }
 
-// A few per entry, the same ones everywhere: their order is that of the queue, their time that of the entries.
+// A few per entry, the same ones everywhere: their order is that of the queue, their time that of the entries. More
+// than the entry added, or entries that each bring many would let the queue grow for ever.
 void state::expire_producers() {
-  for (int i = 0; i < 8 && !expiries_.empty(); ++i) {
+  for (auto i = 8 + 2 * producers_added_; i > 0 && !expiries_.empty(); --i) {
     expiry oldest = expiries_.front();
     if (time_ - oldest.last_write < producer_expiration_ms) return;
     expiries_.pop_front();
@@ -269,7 +307,7 @@ outcome state::apply_command(const allocate_producer_ids& c, changes&) {
   return out;
 }
 
-// ---- groups ----------------------------------------------------------------------------------------------------------
+// ---- groups --------------------------------------------------------------------------------------------------------
 
 outcome state::apply_command(const commit_group_offsets& c, changes&) {
   group_offsets_outcome out;
@@ -294,7 +332,7 @@ outcome state::apply_command(const commit_group_offsets& c, changes&) {
   return out;
 }
 
-// ---- reads -----------------------------------------------------------------------------------------------------------
+// ---- reads ---------------------------------------------------------------------------------------------------------
 
 const topic* state::find_topic(topic_id id) const {
   auto found = topics_.find(id);
@@ -312,7 +350,9 @@ const partition* state::find_partition(topic_partition which) const {
   return &t->partitions[std::size_t(which.partition.value())];
 }
 
-const object& state::find_object(object_number number) const { return objects_.at(number); }
+const object& state::find_object(object_number number) const {
+  return objects_.at(number);
+}
 
 const std::map<topic_partition, committed_offset>* state::find_group_offsets(std::string_view group) const {
   auto found = group_offsets_.find(group);
@@ -335,6 +375,7 @@ std::uint64_t state::recompute_digest() const {
   for (const auto& [group, offsets] : group_offsets_)
     for (const auto& [at, o] : offsets) sum += hash_of(group, at, o);
   for (const auto& [id, a] : agents_) sum += hash_of(id, a);
+  for (const auto& [agent_thread, last] : comings_and_goings_) sum += hash_of(agent_thread, last);
   return sum;
 }
 }  // namespace yaks::metadata

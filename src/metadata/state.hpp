@@ -1,5 +1,5 @@
-// The state machine: what the log says, in memory. Pure: no I/O, no clock, no chance, no threads. The same log gives the
-// same state on every agent for ever; digest() tells two states apart without comparing them.
+// The state machine: what the log says, in memory. Pure: no I/O, no clock, no chance, no threads. The same log gives
+// the same state on every agent for ever; digest() tells two states apart without comparing them.
 //
 // Reads are plain member functions of this object and hold until the next apply(). Only apply() changes anything.
 #pragma once
@@ -23,8 +23,8 @@ namespace yaks::metadata {
 // Objects are numbered in the order in which the log first names them.
 using object_number = std::uint64_t;
 
-// Adjacent accepted batches of one partition in one object: what fetches and the index deal in. Offsets inside it come from
-// walking the batch headers.
+// Adjacent accepted batches of one partition in one object: what fetches and the index deal in. Offsets inside it come
+// from walking the batch headers.
 struct range {
   offset base_offset;
   object_number object = 0;
@@ -40,8 +40,8 @@ struct range {
 struct partition {
   offset log_start{0};
   offset high_watermark{0};
-  std::uint64_t bytes = 0;          // of all ranges
-  std::vector<range> ranges;        // consecutive, ascending, up to the high watermark
+  std::uint64_t bytes = 0;    // of all ranges
+  std::vector<range> ranges;  // consecutive, ascending, up to the high watermark
   std::unordered_map<producer_id, producer_state> producers;
   // Without transactions nothing is ever unstable.
   offset last_stable_offset() const { return high_watermark; }
@@ -86,14 +86,17 @@ struct changes {
 class state {
  public:
   // A producer that has not written to a partition for this long is forgotten there (producer.id.expiration.ms).
+  // Looked at when its turn comes, a few per entry, so that it may stay for twice as long.
   static constexpr std::int64_t producer_expiration_ms = 86'400'000;
+  // More in one topic are refused: a single entry must not exhaust every agent's memory.
+  static constexpr std::int32_t partitions_per_topic_max = 1'000'000;
 
   state();
   ~state();
 
   struct applied {
-    bool is_void = false;            // repeated, or of an incarnation that is not registered: nothing happened
-    std::vector<outcome> outcomes;   // one per command, unless void
+    bool is_void = false;           // repeated, or of an incarnation that is not registered: nothing happened
+    std::vector<outcome> outcomes;  // one per command, unless void
     changes changed;
   };
   // The entry right after position(). Throws log_format_error (see entry_codec.hpp) and is not to be used after that.
@@ -134,8 +137,10 @@ class state {
   std::size_t commit_partition(topic_id id, partition& into, const partition_commit& commit, object_number object,
                                std::uint64_t position, commit_outcome& out);
   void expire_producers();
+  bool may_write(const log_entry& entry, const std::vector<command>& commands) const;
   void add_agent(incarnation id, agent a);
   void remove_agent(incarnation id);
+  void note_coming_or_going(const agent& a);
   void drop_references(const partition& p);
 
   log_position position_;
@@ -148,7 +153,10 @@ class state {
   producer_id next_producer_id_{0};
   std::map<std::string, std::map<topic_partition, committed_offset>, std::less<>> group_offsets_;
   std::map<incarnation, agent> agents_;
+  // Per node and thread: the entry with which an incarnation of it last came or went.
+  std::map<std::pair<node_id, std::uint32_t>, log_sequence> comings_and_goings_;
   std::deque<expiry> expiries_;
+  std::size_t producers_added_ = 0;  // by the entry that is being applied
   std::uint64_t digest_ = 0;
 };
 }  // namespace yaks::metadata
