@@ -1,5 +1,5 @@
-// Where an object of record data lies in the bucket: <prefix>data/<2 hex digits>/<uuid>. The digits are the last, random
-// ones of the name, so that keys spread over an object store's partitions although names begin with a time.
+// Where an object of record data lies in the bucket: <prefix>data/<2 hex digits>/<uuid>. The digits are the last,
+// random ones of the name, so that keys spread over an object store's partitions although names begin with a time.
 #pragma once
 #include <string>
 #include <string_view>
