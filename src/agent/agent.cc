@@ -1,0 +1,111 @@
+#include "agent/agent.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/experimental/awaitable_operators.hpp>
+
+#include "agent/version.hpp"
+
+namespace yaks {
+namespace {
+metadata::replica_settings replica_settings_of(const config::settings& s, const metadata::metastore& store, std::uint16_t port) {
+  return {.registration = {.node = node_id(s.process.node_id),
+                           .upload_deadline_ms = s.write.upload_deadline.count(),
+                           .version = version,
+                           .host = s.listener.advertised_host,
+                           .port = port,
+                           .zone = s.process.zone},
+          .stale_after = s.read.log_stale_after,
+          .holds_node_id = [&store] { return store.holds_node_id(); }};
+}
+
+ingest::write_buffer_settings write_settings_of(const config::settings& s) {
+  return {.flush_interval = s.write.flush_interval,
+          .flush_bytes = s.write.flush_bytes,
+          .buffer_bytes_max = s.write.buffer_bytes_max,
+          .upload_deadline = s.write.upload_deadline,
+          .key_prefix = s.s3.prefix};
+}
+
+handlers::broker_settings broker_settings_of(const config::settings& s, const metadata::metastore& store, std::uint16_t port) {
+  return {.cluster_id = store.cluster_id(),
+          .node = node_id(s.process.node_id),
+          .advertised_host = s.listener.advertised_host,
+          .advertised_port = port,
+          .zone = s.process.zone,
+          .auto_create_topics = s.topics.auto_create,
+          .default_partitions = s.topics.default_partitions,
+          .message_bytes_max = std::uint32_t(s.topics.message_bytes_max)};
+}
+
+server_settings server_settings_of(const config::settings& s) {
+  return {.connections = {.request_bytes_max = s.listener.request_bytes_max, .idle_timeout = s.listener.idle_timeout},
+          .connections_max = s.listener.connections_max};
+}
+
+std::uint16_t advertised_port(const config::settings& s, const listener& serving) {
+  return s.listener.advertised_port != 0 ? s.listener.advertised_port : serving.port();
+}
+}  // namespace
+
+agent::agent(runtime& rt, std::unique_ptr<listener> serving, metadata::metastore& store, object_store& objects,
+             const config::settings& s, metrics::registry& metrics)
+    : rt_(rt),
+      shutdown_timeout_(s.process.shutdown_timeout),
+      log_(rt, store.log(), replica_settings_of(s, store, advertised_port(s, *serving)), metrics,
+           [this](const metadata::changes& changes) { applied(changes); }),
+      cache_(s.read.cache_bytes, metrics),
+      buffer_(rt, objects, log_, cache_, write_settings_of(s), metrics),
+      reader_(rt, objects, cache_, {.key_prefix = s.s3.prefix}, metrics),
+      fetch_memory_(s.read.memory_bytes),
+      fetcher_(rt, log_, reader_, waiting_, fetch_memory_, std::uint32_t(s.read.response_bytes_max)),
+      lookup_(rt, log_, reader_, fetch_memory_),
+      ids_(log_),
+      topics_(metrics),
+      services_{rt, log_, buffer_, fetcher_, lookup_, ids_, topics_, broker_settings_of(s, store, advertised_port(s, *serving))},
+      dispatcher_(services_, metrics),
+      server_(rt, std::move(serving), dispatcher_, server_settings_of(s), metrics),
+      tasks_(rt.executor()) {
+  metrics.add_callback("yaks_fetch_memory_bytes", "Memory that fetches hold, in bytes.",
+                       [this] { return double(fetch_memory_.held()); });
+  metrics.add_callback("yaks_fetch_memory_bytes_max", "Budget of fetches (YAKS_FETCH_MEMORY_BYTES), in bytes.",
+                       [this] { return double(fetch_memory_.bytes_max()); });
+  metrics.add_callback("yaks_fetch_memory_waiting", "Fetches that wait for memory.",
+                       [this] { return double(fetch_memory_.waiting()); });
+  metrics.add_callback("yaks_fetch_waiting", "Fetches that wait for data (long polls).", [this] { return double(waiting_.size()); });
+  metrics.add_callback("yaks_ready", "1 while clients are served and the log is fresh.", [this] { return is_ready() ? 1.0 : 0.0; });
+}
+
+agent::~agent() = default;
+
+void agent::applied(const metadata::changes& changes) {
+  waiting_.wake(changes);
+  for (auto id : changes.deleted) topics_.forget(id);
+}
+
+awaitable<void> agent::run(stop_request& stop) { return run_then_close(serve(stop), tasks_); }
+
+awaitable<void> agent::serve(stop_request& stop) {
+  using namespace asio::experimental::awaitable_operators;
+  tasks_.spawn(log_.run());
+  tasks_.spawn(reader_.run());
+  // Whatever comes first: a part that fails ends the agent (failed() throws), also while it starts.
+  co_await (log_.wait_until_ready() || tasks_.failed() || stop.wait());
+  if (stop.is_asked()) co_return;
+  tasks_.spawn(buffer_.run());
+  tasks_.spawn(server_.run());
+  serving_ = true;
+  on_ready();
+  co_await (tasks_.failed() || stop.wait());
+  serving_ = false;
+  co_await shut_down();
+}
+
+awaitable<void> agent::shut_down() {
+  using namespace asio::experimental::awaitable_operators;
+  auto deadline = rt_.now() + shutdown_timeout_;
+  waiting_.stop();  // long polls answer with what there is
+  // Requests in flight wait for their flush, so both go on together.
+  co_await ((server_.stop(deadline) && buffer_.drain()) || rt_.sleep_until(deadline + 100ms));
+}
+}  // namespace yaks

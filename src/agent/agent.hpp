@@ -1,0 +1,87 @@
+// One agent: builds the parts, starts them in order, stops them in reverse. The only place that knows all of them.
+//
+// It is given the outside (time, network, stores) and never asks which kind it is: the same agent runs on sockets with
+// PostgreSQL and S3, embedded, and in a simulation.
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "cache/block_cache.hpp"
+#include "config/settings.hpp"
+#include "fetch/byte_budget.hpp"
+#include "fetch/fetcher.hpp"
+#include "fetch/offset_lookup.hpp"
+#include "fetch/range_reader.hpp"
+#include "fetch/waiters.hpp"
+#include "handlers/dispatcher.hpp"
+#include "handlers/services.hpp"
+#include "ingest/write_buffer.hpp"
+#include "metadata/metastore.hpp"
+#include "metadata/replica.hpp"
+#include "metrics/registry.hpp"
+#include "net/network.hpp"
+#include "objects/object_store.hpp"
+#include "runtime/event.hpp"
+#include "runtime/runtime.hpp"
+#include "runtime/task_group.hpp"
+#include "server/kafka_server.hpp"
+
+namespace yaks {
+// Asks an agent to stop, from a signal handler on the agent's executor or from a test.
+class stop_request {
+ public:
+  void ask() {
+    asked_ = true;
+    changed_.notify_all();
+  }
+  bool is_asked() const { return asked_; }
+  awaitable<void> wait() {
+    while (!asked_) co_await changed_.wait();
+  }
+
+ private:
+  bool asked_ = false;
+  event changed_;
+};
+
+class agent {
+ public:
+  // `store` is open and holds the node id. `serving` gets the listener, bound already, so that a taken port is found before
+  // anything else starts. All references outlive the agent.
+  agent(runtime& rt, std::unique_ptr<listener> serving, metadata::metastore& store, object_store& objects,
+        const config::settings& settings, metrics::registry& metrics);
+  ~agent();
+
+  // Serves until asked to stop: then takes no more connections, flushes what is buffered, answers, and returns; what is not
+  // done within the shutdown timeout is broken off. Throws what ends an agent (metadata::replica_stopped).
+  awaitable<void> run(stop_request& stop);
+  bool is_ready() const { return serving_ && log_.is_fresh(); }
+  std::uint16_t port() const { return server_.port(); }
+  // Called once, when clients are served.
+  std::function<void()> on_ready = [] {};
+
+ private:
+  awaitable<void> serve(stop_request& stop);
+  awaitable<void> shut_down();
+  void applied(const metadata::changes& changes);
+
+  runtime& rt_;
+  duration shutdown_timeout_;
+  metadata::replica log_;
+  block_cache cache_;
+  ingest::write_buffer buffer_;
+  fetch::range_reader reader_;
+  fetch::waiters waiting_;
+  fetch::byte_budget fetch_memory_;
+  fetch::fetcher fetcher_;
+  fetch::offset_lookup lookup_;
+  handlers::producer_ids ids_;
+  handlers::topic_metrics topics_;
+  handlers::services services_;
+  handlers::dispatcher dispatcher_;
+  kafka_server server_;
+  task_group tasks_;
+  bool serving_ = false;
+};
+}  // namespace yaks

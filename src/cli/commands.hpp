@@ -1,0 +1,12 @@
+// The subcommands of `yaks`. Each takes its arguments without its name and answers the exit code: 0 done, 1 failed, 2 used
+// wrongly.
+#pragma once
+#include <span>
+#include <string>
+
+namespace yaks::cli {
+int run_agent(std::span<const std::string> arguments);
+int run_oracle(std::span<const std::string> arguments);
+int print_settings(std::span<const std::string> arguments);
+int print_apis(std::span<const std::string> arguments);
+}  // namespace yaks::cli
