@@ -380,9 +380,11 @@ TEST_F(http_serving, random_input_does_no_harm) {
       std::vector<shared_bytes> segments{bytes(changed.substr(0, random() % (changed.size() + 1)))};
       co_await stream->write_all(std::move(segments));
       if (round % 2) co_await rt.sleep_for(0ms);  // the server sees it before, or together with, the end
+      stream.reset();
+      if (round % 50 > 0) continue;
+      std::string got = co_await send("GET /echo HTTP/1.0\r\n\r\n");
+      EXPECT_TRUE(got.starts_with("HTTP/1.1 200 OK\r\n")) << got;
     }
-    std::string got = co_await send("GET /echo HTTP/1.0\r\n\r\n");
-    EXPECT_TRUE(got.starts_with("HTTP/1.1 200 OK\r\n")) << got;
   });
 }
 }  // namespace
