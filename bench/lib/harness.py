@@ -120,8 +120,8 @@ def fine_cpu_seconds(pid):
     """The same without ended children and threads, but in nanoseconds instead of ticks: for short measurements."""
     total = 0
     for p in processes_below(pid):
-        for task in Path(f"/proc/{p}/task").iterdir():
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # it may end meanwhile
+            for task in Path(f"/proc/{p}/task").iterdir():
                 total += int((task / "schedstat").read_text().split()[0])
     return total / 1e9
 
