@@ -26,8 +26,13 @@ awaitable<void> event::wait() {
 awaitable<bool> event::wait_until(runtime& rt, time_point due) {
   using namespace asio::experimental::awaitable_operators;
   if (rt.now() >= due) co_return false;
-  auto first = co_await (wait() || rt.sleep_until(due));
-  co_return first.index() == 0;
+  try {
+    auto first = co_await (wait() || rt.sleep_until(due));
+    co_return first.index() == 0;
+  } catch (const asio::multiple_exceptions&) {
+    // Cancelled: both were, and the operator says so in a type of its own that nobody takes for a cancellation.
+    throw boost::system::system_error(asio::error::operation_aborted);
+  }
 }
 
 void event::notify_all() {

@@ -62,6 +62,19 @@ TEST(task_group, closing_cancels_what_still_waits) {
   EXPECT_EQ(tasks.size(), 0u);
 }
 
+TEST(event, a_cancelled_wait_until_is_a_cancellation) {
+  real_runtime rt;
+  event e;
+  task_group tasks(rt.executor());
+  auto waits = [&]() -> awaitable<void> { co_await e.wait_until(rt, rt.now() + 60s); };
+  auto body = [&]() -> awaitable<void> {
+    tasks.spawn(waits());
+    co_await rt.sleep_for(1ms);
+    EXPECT_TRUE(e.has_waiters());
+  };
+  rt.run(run_then_close(body(), tasks));  // throws what is no cancellation
+}
+
 TEST(task_group, a_childs_failure_is_rethrown) {
   real_runtime rt;
   task_group tasks(rt.executor());
