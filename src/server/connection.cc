@@ -8,8 +8,8 @@
 
 namespace yaks {
 namespace {
-// Segments that a system call takes (IOV_MAX is 1024).
-constexpr std::size_t segments_per_write_max = 512;
+// Of a frame that is not admitted, at most so much is read before its connection waits.
+constexpr std::size_t head_bytes = 65536;
 
 // Clients of other protocols find the port now and then; their first bytes say so.
 std::string_view guess(byte_view first) {
@@ -118,6 +118,12 @@ awaitable<void> connection::read_frames(task_group& reading, task_group& tasks) 
       shared_bytes frame;
       auto state = reader_.take(frame);
       for (; state == frame_reader::state::partial; state = reader_.take(frame)) {
+        // Asked again within a frame: the buffer may have filled up since this connection began to wait for bytes, and
+        // the bulk of a thousand producers' frames must not come on top of it. Who waits here is not slow.
+        if (reader_.buffered() <= head_bytes && !handler_.admits(context_)) {
+          unfinished_.charge(0);
+          co_await handler_.admission(context_);
+        }
         auto before = reader_.bytes_received();
         waits_for_client_ = true;
         co_await reader_.fill();
@@ -164,7 +170,7 @@ awaitable<void> connection::answer(task_group& tasks, slot& into, request of) {
   try {
     into.answer = co_await handler_.handle(std::move(of));
     if (into.answer.what == response::outcome::close)
-      spdlog::info("connection of {} is closed: {}", context_.peer, into.answer.why);
+      spdlog::debug("connection of {} is closed: {}", context_.peer, into.answer.why);
   } catch (...) {
     auto failure = std::current_exception();
     if (tasks.closing() && is_cancellation(failure)) co_return;  // it is not needed any more
@@ -188,8 +194,7 @@ awaitable<void> connection::write_answers() {
       while (slots_.empty() || !slots_.front().is_done) co_await answered_.wait();
       // All answers that are ready, up to about one write: the rest stays in its slot, and counts as in flight.
       std::size_t bytes = 0;
-      while (!closes && !slots_.empty() && slots_.front().is_done && bytes < settings_.write_bytes_max &&
-             waiting.size() < segments_per_write_max) {
+      while (!closes && !slots_.empty() && slots_.front().is_done && bytes < settings_.write_bytes_max) {
         slot& first = slots_.front();
         closes = first.answer.what == response::outcome::close;
         for (auto& segment : first.answer.segments) {
@@ -204,7 +209,7 @@ awaitable<void> connection::write_answers() {
       while (!waiting.empty()) {
         std::vector<shared_bytes> piece;
         std::size_t piece_bytes = 0;
-        while (!waiting.empty() && piece.size() < segments_per_write_max && piece_bytes < settings_.write_bytes_max) {
+        while (!waiting.empty() && piece_bytes < settings_.write_bytes_max) {
           shared_bytes& segment = waiting.front();
           std::size_t fits = std::min(segment.size(), settings_.write_bytes_max - piece_bytes);
           piece_bytes += fits;

@@ -163,17 +163,36 @@ TEST(connection, admission_holds_back_the_next_frame) {
     co_await c.client.send(framed("1"));
     EXPECT_EQ(co_await c.client.receive(), "1");
     f.handler.admits_all = false;
-    co_await c.client.send(framed("2"));  // the reader waits for its bytes already: this one is taken
+    co_await c.client.send(framed("2") + framed("3"));  // the reader waits for bytes already: these are received
     EXPECT_EQ(co_await c.client.receive(), "2");
-    co_await c.client.send(framed("3"));
+    co_await c.client.send(framed("4"));
     co_await f.rt.settle();
     EXPECT_EQ(f.handler.calls, 2);
-    EXPECT_EQ(c.client.stream->out_->bytes, framed("3"));  // still in the network: the client feels it
+    EXPECT_EQ(c.client.stream->out_->bytes, framed("4"));  // still in the network: the client feels it
     co_await f.rt.advance(1h);
     c.server->sweep(f.rt.now());  // who is held back is not idle
     f.handler.admits_all = true;
     f.handler.admitted.notify_all();
     EXPECT_EQ(co_await c.client.receive(), "3");
+    EXPECT_EQ(co_await c.client.receive(), "4");
+  };
+  f.test(body());
+}
+
+TEST(connection, admission_holds_back_the_bulk_of_a_large_frame) {
+  fixture f;
+  auto body = [&]() -> awaitable<void> {
+    auto& c = f.connect();
+    co_await f.rt.settle();
+    f.handler.admits_all = false;
+    std::string large(1'000'000, 'x');
+    co_await c.client.send(framed(large));
+    co_await f.rt.settle();
+    EXPECT_GT(c.client.stream->out_->bytes.size(), 900'000u);
+    EXPECT_EQ(f.budget.used(), 0u);  // it is not the one to be given up
+    f.handler.admits_all = true;
+    f.handler.admitted.notify_all();
+    EXPECT_EQ(co_await c.client.receive(), large);
   };
   f.test(body());
 }

@@ -52,8 +52,8 @@ class request_handler {
   // in order. An exception is logged and counted and closes that connection only, once what came before is answered.
   // Cancelled when the connection ends.
   virtual awaitable<response> handle(request of) = 0;
-  // Asked before each frame is read: false makes the connection wait for admission() first. Its socket is not read
-  // meanwhile, so that the client feels it.
+  // Asked before each frame is taken, and before the bulk of a large one is read: false makes the connection wait for
+  // admission() first. Its socket is not read meanwhile, so that the client feels it.
   virtual bool admits(const connection_context&) const { return true; }
   virtual awaitable<void> admission(connection_context&) { co_return; }
 };
