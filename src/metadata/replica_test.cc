@@ -356,6 +356,19 @@ TEST_F(replica_test, an_agent_far_behind_reads_in_pieces) {
   run({&a}, body());
 }
 
+// Objects are named by this clock and judged by the entries' time: were it behind, every commit would come too late.
+TEST_F(replica_test, the_logs_time_is_never_behind_its_entries) {
+  log.add(rt, {test_incarnation(9), 1}, {test_registration(9)});
+  log.entries[0].time = rt.wall_clock() + 3'600'000;  // then the store's clock jumped back
+  agent_under_test a(rt, log, 1);
+  auto body = [&]() -> awaitable<void> {
+    co_await a.log_replica.wait_until_ready();
+    EXPECT_GE(a.log_replica.log_time(), a.log_replica.current().time());
+    EXPECT_EQ(a.log_replica.current().time(), log.entries[0].time);
+  };
+  run({&a}, body());
+}
+
 TEST_F(replica_test, a_fenced_agent_starts_over_before_it_loses_a_command) {
   agent_under_test a(rt, log, 1);
   auto body = [&]() -> awaitable<void> {
