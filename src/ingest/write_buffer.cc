@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <limits>
 #include <set>
 
 #include "base/check.hpp"
@@ -12,6 +13,11 @@
 namespace yaks::ingest {
 namespace {
 double seconds(duration d) { return std::chrono::duration<double>(d).count(); }
+
+// Sequences go round: half of them lie after any one.
+bool is_at_or_after(std::int32_t sequence, std::int32_t than) {
+  return ((std::uint32_t(sequence) - std::uint32_t(than)) & 0x7fffffffu) < (1u << 30);
+}
 
 produce_error error_of(metadata::apply_error error) {
   switch (error) {
@@ -75,9 +81,12 @@ write_buffer::write_buffer(runtime& rt, object_store& objects, metadata::replica
 
 write_buffer::~write_buffer() = default;
 
-awaitable<void> write_buffer::run() {
+awaitable<void> write_buffer::run() { co_await run_then_close(work(), tasks_); }
+
+awaitable<void> write_buffer::work() {
   tasks_.spawn(wake_at_deadlines());
-  return run_then_close(seal_when_due(), tasks_);
+  tasks_.spawn(seal_when_due());
+  co_await tasks_.failed();  // an upload that broke would hold up all that come after it, for ever
 }
 
 std::shared_ptr<flush> write_buffer::open_flush() {
@@ -187,8 +196,19 @@ awaitable<void> write_buffer::store(flush& f) {
   remember(f, *built);
 }
 
+// The log knows more than this agent: the lost batch may have come again elsewhere.
+bool write_buffer::is_filled(const gap& g, producer_id producer, topic_partition where) const {
+  const auto* p = log_.current().find_partition(where);
+  if (!p) return false;
+  auto known = p->producers.find(producer);
+  if (known == p->producers.end() || known->second.batches() == 0) return false;
+  if (known->second.epoch() != g.producer_epoch) return known->second.epoch() > g.producer_epoch;
+  return is_at_or_after(known->second.batch(known->second.batches() - 1).last_sequence, g.base_sequence);
+}
+
 // What stays in the object although the log must not take it: its record count becomes 0.
-void write_buffer::withhold_gaps(const flush& f, built_object& built) const {
+void write_buffer::withhold_gaps(const flush& f, built_object& built) {
+  forget_old_gaps();
   if (gaps_.empty()) return;
   std::set<std::pair<producer_id, topic_partition>> closed;  // by a batch of this very commit
   std::size_t i = 0;
@@ -201,10 +221,16 @@ void write_buffer::withhold_gaps(const flush& f, built_object& built) const {
         auto found = gaps_.find(key);
         // A newer epoch starts anew; an older one is the log's business.
         if (found == gaps_.end() || closed.contains(key) || sent.producer_epoch != found->second.producer_epoch) continue;
+        if (is_filled(found->second, key.first, key.second)) {
+          gaps_.erase(found);
+          continue;
+        }
         if (sent.base_sequence == found->second.base_sequence) {
           closed.insert(key);
           continue;
         }
+        // An earlier one that is tried again: its client sends the lost one only after this.
+        if (!is_at_or_after(sent.base_sequence, found->second.base_sequence)) continue;
         b = {.bytes = b.bytes, .record_count = 0};
         withheld_.add();
       }
@@ -214,16 +240,27 @@ void write_buffer::fail(flush& f) {
   failures_.add();
   f.results_.assign(f.batches_.size(), {.error = produce_error::not_stored});
   for (const auto& b : f.batches_) note_gap(b);
+  forget_old_gaps();
 }
 
 void write_buffer::note_gap(const produced_batch& lost) {
   if (lost.info.producer == no_producer) return;
-  auto now = rt_.now();
   auto [found, is_new] = gaps_.try_emplace({lost.info.producer, lost.where});
+  gap& g = found->second;
   // The earliest loss is the one to wait for.
-  if (is_new || found->second.producer_epoch < lost.info.producer_epoch)
-    found->second = {lost.info.producer_epoch, lost.info.base_sequence, now};
-  // A producer that never came back.
+  if (is_new || g.producer_epoch < lost.info.producer_epoch ||
+      (g.producer_epoch == lost.info.producer_epoch && !is_at_or_after(lost.info.base_sequence, g.base_sequence))) {
+    g.producer_epoch = lost.info.producer_epoch;
+    g.base_sequence = lost.info.base_sequence;
+  }
+  if (g.producer_epoch == lost.info.producer_epoch) g.noted_at = rt_.now();
+}
+
+// Of producers that never came back.
+void write_buffer::forget_old_gaps() {
+  auto now = rt_.now();
+  if (gaps_.empty() || now < next_forget_) return;  // now and then: it looks at all of them
+  next_forget_ = now + 1s;
   std::erase_if(gaps_, [&](const auto& g) { return now - g.second.noted_at > settings_.upload_deadline; });
 }
 
@@ -252,9 +289,10 @@ void write_buffer::remember(const flush& f, const built_object& built) {
   for (const auto& t : built.commit.topics)
     for (const auto& p : t.partitions) {
       std::vector<shared_bytes> segments;
-      std::uint64_t begin = 0;
+      std::uint64_t begin = 0, records = 0;
       offset base;
       auto close = [&] {
+        records = 0;
         if (segments.empty()) return;
         auto range = cached_range::make(std::exchange(segments, {}), base, false);
         YAKS_CHECK(range, "validated batches are whole");
@@ -263,6 +301,8 @@ void write_buffer::remember(const flush& f, const built_object& built) {
       for (const auto& b : p.batches) {
         const auto& r = f.results_[built.order[i]];
         if (r.error == produce_error::none && !r.duplicate) {
+          if (records + b.record_count > std::numeric_limits<std::uint32_t>::max()) close();
+          records += b.record_count;
           if (segments.empty()) begin = position, base = r.base_offset;
           const auto& bytes = built.stored[i];
           // Copies of small batches lie next to each other: one segment.

@@ -4,8 +4,8 @@
 //
 // Several flushes upload at the same time; each waits for its predecessor before it is committed, so that the batches of a
 // producer reach the log in the order in which they came. A flush that is surely not stored fails its own requests, and
-// withholds later batches of the same idempotent producers until the lost one has come again: else, on a partition that does
-// not know the producer yet, its second batch could be taken for its first.
+// withholds later batches of the same idempotent producers until the lost one has come again, here or elsewhere: else, on
+// a partition that does not know the producer yet, its second batch could be taken for its first.
 //
 // Memory: the bytes of all flushes that are not done count against buffer_bytes_max; admission() holds producers'
 // connections back above it. On the agent's executor only.
@@ -99,13 +99,15 @@ class write_buffer {
   awaitable<void> drain();
 
  private:
+  awaitable<void> work();
   awaitable<void> seal_when_due();
   awaitable<void> upload(std::shared_ptr<flush> f);
   awaitable<void> store(flush& f);
   awaitable<void> wake_at_deadlines();
-  void withhold_gaps(const flush& f, built_object& built) const;
+  void withhold_gaps(const flush& f, built_object& built);
   void fail(flush& f);
   void note_gap(const produced_batch& lost);
+  void forget_old_gaps();
   void take_outcome(flush& f, const built_object& built, const metadata::commit_outcome& outcome);
   void remember(const flush& f, const built_object& built);
   std::shared_ptr<flush> open_flush();
@@ -121,13 +123,15 @@ class write_buffer {
   std::shared_ptr<flush> last_sealed_;
   std::size_t bytes_ = 0;
   bool draining_ = false;
-  // The first batch of a producer and partition that was lost on its way and has not come again.
+  // The earliest batch of a producer and partition that was lost on its way and has not come again, here or at another agent.
   struct gap {
     std::int16_t producer_epoch = 0;
     std::int32_t base_sequence = 0;
-    time_point noted_at;
+    time_point noted_at;  // of the newest loss
   };
+  bool is_filled(const gap& g, producer_id producer, topic_partition where) const;
   std::map<std::pair<producer_id, topic_partition>, gap> gaps_;
+  time_point next_forget_{};
   event changed_, room_, settled_;
   task_group tasks_;
   metrics::counter &flushes_by_budget_, &flushes_by_size_, &failures_, &withheld_, &flushed_bytes_, &flushed_batches_;
