@@ -22,6 +22,11 @@ block_cache::entry block_cache::find(range_key key) {
   return found->second->range;
 }
 
+block_cache::entry block_cache::peek(range_key key) const {
+  auto found = slots_.find(key);
+  return found == slots_.end() ? nullptr : found->second->range;
+}
+
 void block_cache::insert(range_key key, entry range) {
   erase(key);
   if (range->charge() > bytes_max_) return;

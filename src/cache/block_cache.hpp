@@ -39,6 +39,8 @@ class block_cache {
   block_cache(std::size_t bytes_max, metrics::registry& metrics);
   // Null when it is not there. Counts a hit or a miss and moves the range to the front.
   entry find(range_key key);
+  // The same without counting or moving: for a plan that may come to nothing.
+  entry peek(range_key key) const;
   void insert(range_key key, entry range);
   void erase(range_key key);
   std::size_t bytes() const { return bytes_; }

@@ -28,7 +28,8 @@ fetcher::survey fetcher::look(const fetch_request& request) const {
         answer.error = fetch_error::offset_out_of_range;
         seen.is_denial = true;
       } else {
-        for (auto r = p->find(asked.from); r != p->ranges.end() && seen.bytes < request.bytes_min; ++r) seen.bytes += r->bytes;
+        auto enough = std::max(request.bytes_min, 1u);  // also a fetch that waits for nothing must know whether it is empty
+        for (auto r = p->find(asked.from); r != p->ranges.end() && seen.bytes < enough; ++r) seen.bytes += r->bytes;
       }
     }
     seen.has_error |= answer.error != fetch_error::none;
@@ -55,10 +56,10 @@ awaitable<fetch_result> fetcher::fetch(fetch_request request) {
       waiters::registration waiter(waiting_, std::move(partitions));
       while (!seen.has_error && seen.bytes < request.bytes_min && co_await waiter.wait_until(rt_, due)) seen = look(request);
     }
-    if (!seen.has_error && seen.bytes == 0) {  // nor an empty answer
-      if (co_await log_.barrier_since(asked_at)) seen = look(request);
-      else for (auto& p : seen.partitions) p.error = fetch_error::storage;
-    }
+  }
+  if (!seen.has_error && seen.bytes == 0) {  // nor an empty answer
+    if (co_await log_.barrier_since(asked_at)) seen = look(request);
+    else for (auto& p : seen.partitions) p.error = fetch_error::storage;
   }
   co_return co_await read(std::move(request), std::move(seen));
 }
@@ -73,7 +74,6 @@ awaitable<fetch_result> fetcher::read(fetch_request request, survey seen) {
   };
   std::vector<planned> plan;
   std::vector<located_range> ranges;
-  std::vector<range_reader::entry> known;
   std::int64_t budget = request.bytes_max;
   std::size_t reserved = 0;
   for (std::size_t i = 0; i < request.partitions.size() && (budget > 0 || plan.empty()); ++i) {
@@ -85,10 +85,10 @@ awaitable<fetch_result> fetcher::read(fetch_request request, survey seen) {
     planned here{i, ranges.size(), ranges.size()};
     for (auto r = p->find(asked.from); r != p->ranges.end() && (taken < limit || (plan.empty() && taken == 0)); ++r) {
       ranges.push_back({log_.current().find_object(r->object).id, *r});
-      known.push_back(reader_.find(ranges.back()));
       std::int64_t bytes = r->bytes;
-      if (known.back() && r->base_offset < asked.from) {  // begins inside: what lies before does not count
-        const auto& batches = known.back()->batches();
+      // Begins inside: what lies before does not count.
+      if (auto cached = r->base_offset < asked.from ? reader_.peek(ranges.back()) : nullptr) {
+        const auto& batches = cached->batches();
         for (std::size_t b = 0; b < batches.size() && batches[b].end_offset() <= asked.from; ++b) bytes -= batches[b].bytes;
       }
       taken += bytes;
@@ -101,7 +101,7 @@ awaitable<fetch_result> fetcher::read(fetch_request request, survey seen) {
   if (plan.empty()) co_return out;
 
   out.lease = co_await memory_.reserve(std::min(reserved, memory_.bytes_max()));
-  auto read = co_await reader_.read(ranges, std::move(known));
+  auto read = co_await reader_.read(std::move(ranges));
 
   budget = request.bytes_max;
   bool first_batch = true;

@@ -19,8 +19,7 @@ bool is_surely_before(const records::batch_view& batch, timestamp_ms target) {
 
 awaitable<result<range_reader::entry, object_error>> offset_lookup::read(located_range range) {
   std::vector<located_range> ranges{range};
-  std::vector<range_reader::entry> known{reader_.find(range)};
-  auto answers = co_await reader_.read(std::move(ranges), std::move(known));
+  auto answers = co_await reader_.read(std::move(ranges));
   co_return std::move(answers.front());
 }
 

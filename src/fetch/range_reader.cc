@@ -29,8 +29,10 @@ awaitable<void> range_reader::run() {
   return run_then_close(tasks_.failed(), tasks_);
 }
 
-awaitable<std::vector<result<range_reader::entry, object_error>>> range_reader::read(std::vector<located_range> ranges,
-                                                                                     std::vector<entry> known) {
+awaitable<std::vector<result<range_reader::entry, object_error>>> range_reader::read(std::vector<located_range> ranges) {
+  std::vector<entry> known;
+  known.reserve(ranges.size());
+  for (const auto& r : ranges) known.push_back(cache_.find(r.key()));
   std::vector<std::shared_ptr<load>> waits(ranges.size());
   std::vector<located_range> missing;
   for (std::size_t i = 0; i < ranges.size(); ++i) {
@@ -92,14 +94,26 @@ awaitable<void> range_reader::get(std::vector<located_range> ranges) {
     for (const auto& r : ranges) settle(r, failure(got.error()));
     co_return;
   }
-  downloaded_bytes_.add(double(bytes));
+  downloaded_bytes_.add(double(got->size()));
   for (const auto& r : ranges) {
+    if (got->size() != bytes) {  // a store that does not keep to its contract
+      tasks_.spawn(get_alone(r));
+      continue;
+    }
     auto slice = got->slice(r.range.position - begin, r.range.bytes);
     // A small range must not keep a large download alive in the cache.
     if (slice.size() * 4 < slice.pinned_bytes()) slice = shared_bytes::copy_of(slice.view());
-    if (auto made = cached_range::make({std::move(slice)}, r.range.base_offset, true)) settle(r, std::move(made));
+    if (auto made = checked(r, std::move(slice))) settle(r, std::move(made));
     else tasks_.spawn(get_alone(r));
   }
+}
+
+// Whole batches with right checksums, as many bytes and records as the log says; else null.
+range_reader::entry range_reader::checked(const located_range& range, shared_bytes bytes) {
+  if (bytes.size() != range.range.bytes) return nullptr;
+  auto made = cached_range::make({std::move(bytes)}, range.range.base_offset, true);
+  if (!made || made->batches().empty() || made->batches().back().end_offset() != range.range.end_offset()) return nullptr;
+  return made;
 }
 
 awaitable<void> range_reader::get_alone(located_range r) {
@@ -113,7 +127,7 @@ awaitable<void> range_reader::get_alone(located_range r) {
   if (!got) {
     failures_.add();
     settle(r, failure(got.error()));
-  } else if (auto made = cached_range::make({std::move(*got)}, r.range.base_offset, true)) {
+  } else if (auto made = checked(r, std::move(*got))) {
     settle(r, std::move(made));
   } else {
     corrupt_.add();

@@ -43,10 +43,11 @@ class range_reader {
   using entry = block_cache::entry;
   // Keeps the reader's GETs until cancelled; requests that come and go do not end them.
   awaitable<void> run();
-  // What the cache has; null otherwise.
-  entry find(const located_range& range) { return cache_.find(range.key()); }
-  // One answer per range, in order: the range, or why it could not be read. `known` has what find() gave already.
-  awaitable<std::vector<result<entry, object_error>>> read(std::vector<located_range> ranges, std::vector<entry> known);
+  // What the cache has; null otherwise. For planning only: what is held while a fetch waits for memory would be beyond all
+  // budgets.
+  entry peek(const located_range& range) const { return cache_.peek(range.key()); }
+  // One answer per range, in order: the range, or why it could not be read.
+  awaitable<std::vector<result<entry, object_error>>> read(std::vector<located_range> ranges);
 
  private:
   struct load {  // shared by those who wait for it and the GET that fills it
@@ -56,6 +57,7 @@ class range_reader {
   awaitable<void> get(std::vector<located_range> ranges);
   awaitable<void> get_alone(located_range range);
   void settle(const located_range& range, result<entry, object_error> answer);
+  static entry checked(const located_range& range, shared_bytes bytes);
 
   runtime& rt_;
   object_store& objects_;
