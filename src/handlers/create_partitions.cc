@@ -1,6 +1,6 @@
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <map>
 
 #include "handlers/handlers.hpp"
 #include "handlers/topics.hpp"
@@ -11,7 +11,9 @@ using wire::error_code;
 awaitable<wire::create_partitions_response> create_partitions(services& s, const wire::create_partitions_request& request,
                                                               const request_context& context) {
   // A count that is too small by a stale state would be a denial too.
-  co_await s.log.barrier_since(context.arrived);
+  bool is_current = co_await s.log.barrier_since(context.arrived);
+  std::map<std::string_view, int> times_named;
+  for (const auto& t : request.topics) ++times_named[t.name];
   wire::create_partitions_response answer;
   std::vector<metadata::create_partitions> commands;
   std::vector<std::size_t> places;
@@ -23,7 +25,9 @@ awaitable<wire::create_partitions_response> create_partitions(services& s, const
       out.error_message = std::move(text);
     };
     const auto* topic = s.log.current().find_topic(t.name);
-    if (std::ranges::count_if(request.topics, [&](const auto& other) { return other.name == t.name; }) > 1) {
+    if (!is_current) {
+      refuse(error_code::request_timed_out, "the metadata log cannot be read at the moment");
+    } else if (times_named[t.name] > 1) {
       refuse(error_code::invalid_request, "the request names this topic more than once");
     } else if (!topic) {
       refuse(error_code::unknown_topic_or_partition, "This server does not host this topic-partition.");

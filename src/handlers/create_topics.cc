@@ -1,6 +1,6 @@
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <map>
 
 #include "handlers/handlers.hpp"
 #include "handlers/topics.hpp"
@@ -73,11 +73,13 @@ awaitable<wire::create_topics_response> create_topics(services& s, const wire::c
   std::vector<metadata::create_topic> commands;
   std::vector<std::size_t> places;  // of each command's topic in the answer
   std::vector<std::int32_t> partitions;
-  if (request.validate_only) co_await s.log.barrier_since(context.arrived);
+  bool is_current = !request.validate_only || co_await s.log.barrier_since(context.arrived);
+  std::map<std::string_view, int> times_named;
+  for (const auto& t : request.topics) ++times_named[t.name];
   for (const auto& t : request.topics) {
     auto& out = answer.topics.emplace_back();
     out.name = t.name;
-    if (std::ranges::count(request.topics, t.name, &topic_request::name) > 1) {
+    if (times_named[t.name] > 1) {
       out.error_code = error_code::invalid_request;
       out.error_message = "the request names this topic more than once";
       continue;
@@ -89,7 +91,10 @@ awaitable<wire::create_topics_response> create_topics(services& s, const wire::c
       continue;
     }
     if (request.validate_only) {
-      if (s.log.current().find_topic(t.name)) {
+      if (!is_current) {
+        out.error_code = error_code::request_timed_out;
+        out.error_message = "the metadata log cannot be read at the moment";
+      } else if (s.log.current().find_topic(t.name)) {
         out.error_code = error_code::topic_already_exists;
         out.error_message = fmt::format("Topic '{}' already exists.", t.name);
       } else {

@@ -20,7 +20,8 @@ awaitable<wire::delete_topics_response> delete_topics(services& s, const wire::d
   std::vector<wanted_topic> wanted;
   for (auto name : request.topic_names) wanted.push_back({name, {}});
   for (const auto& t : request.topics) wanted.push_back({t.name, topic_id(t.topic_id)});
-  if (std::ranges::any_of(wanted, [&](const auto& w) { return !find(s, w); })) co_await s.log.barrier_since(context.arrived);
+  bool is_current = std::ranges::all_of(wanted, [&](const auto& w) { return find(s, w) != nullptr; }) ||
+                    co_await s.log.barrier_since(context.arrived);
 
   wire::delete_topics_response answer;
   std::vector<metadata::delete_topic> commands;
@@ -36,7 +37,9 @@ awaitable<wire::delete_topics_response> delete_topics(services& s, const wire::d
     }
     const auto* topic = find(s, w);
     if (!topic) {
-      out.error_code = w.name ? error_code::unknown_topic_or_partition : error_code::unknown_topic_id;
+      out.error_code = !is_current ? error_code::request_timed_out
+                       : w.name    ? error_code::unknown_topic_or_partition
+                                   : error_code::unknown_topic_id;
       continue;
     }
     out.name = topic->name;

@@ -82,7 +82,7 @@ void describe_broker(const services& s, resource_answer& answer, const wire::des
 
 awaitable<wire::describe_configs_response> describe_configs(services& s, const wire::describe_configs_request& request,
                                                             const request_context& context) {
-  co_await s.log.barrier_since(context.arrived);
+  bool is_current = co_await s.log.barrier_since(context.arrived);
   wire::describe_configs_response answer;
   for (const auto& asked : request.resources) {
     auto& out = answer.results.emplace_back();
@@ -91,6 +91,9 @@ awaitable<wire::describe_configs_response> describe_configs(services& s, const w
     if (asked.resource_type == std::int8_t(resource_type::topic)) {
       if (const auto* topic = s.log.current().find_topic(asked.resource_name)) {
         describe_topic(s, out, request, asked, *topic);
+      } else if (!is_current) {
+        out.error_code = error_code::request_timed_out;
+        out.error_message = "the metadata log cannot be read at the moment";
       } else {
         out.error_code = error_code::unknown_topic_or_partition;
         out.error_message = fmt::format("The topic '{}' does not exist.", asked.resource_name);

@@ -37,7 +37,10 @@ error_code code_of(object_error error) {
 awaitable<wire::list_offsets_response> list_offsets(services& s, const wire::list_offsets_request& request,
                                                     const request_context& context) {
   bool only_earliest = std::ranges::all_of(request.topics, [&](const auto& t) {
-    return s.log.current().find_topic(t.name) && std::ranges::all_of(t.partitions, [](const auto& p) { return p.timestamp == earliest.timestamp; });
+    const auto* topic = s.log.current().find_topic(t.name);
+    return topic && std::ranges::all_of(t.partitions, [&](const auto& p) {
+      return p.timestamp == earliest.timestamp && s.log.current().find_partition({topic->id, partition_index(p.partition_index)});
+    });
   });
   // "The end is here" and "no such record" are answers of nothing: not from a state older than the question.
   bool known = s.log.is_fresh();

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 
 #include "handlers/authorized_operations.hpp"
 #include "handlers/handlers.hpp"
@@ -45,19 +46,20 @@ awaitable<wire::metadata_response> metadata(services& s, const wire::metadata_re
 
   // Version 0 cannot say null: there an empty list asks for everything.
   bool wants_all = !request.topics || (context.version == 0 && request.topics->empty());
+  bool is_current = true;
   if (wants_all || std::ranges::any_of(*request.topics, [&](const auto& t) { return !find(s, t); }))
-    co_await s.log.barrier_since(context.arrived);
+    is_current = co_await s.log.barrier_since(context.arrived);
   if (wants_all) {
     for (const auto& [name, topic] : s.log.current().topics_by_name())
       answer.topics.push_back(describe(s, *topic, request.include_topic_authorized_operations));
     co_return answer;
   }
 
-  if (s.broker.auto_create_topics && request.allow_auto_topic_creation) {
+  if (s.broker.auto_create_topics && request.allow_auto_topic_creation && is_current) {
     std::vector<metadata::create_topic> missing;
+    std::set<std::string_view> names;
     for (const auto& t : *request.topics)
-      if (t.name && is_valid_topic_name(*t.name) && !find(s, t) &&
-          std::ranges::none_of(missing, [&](const auto& m) { return m.name == *t.name; }))
+      if (t.name && is_valid_topic_name(*t.name) && !find(s, t) && names.insert(*t.name).second)
         missing.push_back(new_topic(s, *t.name, s.broker.default_partitions));
     if (!missing.empty()) co_await s.log.submit_all(std::move(missing));  // what failed is unknown below
   }
@@ -69,10 +71,13 @@ awaitable<wire::metadata_response> metadata(services& s, const wire::metadata_re
     auto& unknown = answer.topics.emplace_back();
     if (t.name) {
       unknown.name = *t.name;
-      unknown.error_code = is_valid_topic_name(*t.name) ? error_code::unknown_topic_or_partition : error_code::invalid_topic_exception;
+      // While the log cannot be read nobody knows whether it exists; clients ask again.
+      unknown.error_code = !is_valid_topic_name(*t.name) ? error_code::invalid_topic_exception
+                           : is_current                  ? error_code::unknown_topic_or_partition
+                                                         : error_code::leader_not_available;
     } else {
       unknown.topic_id = t.topic_id;
-      unknown.error_code = error_code::unknown_topic_id;
+      unknown.error_code = is_current ? error_code::unknown_topic_id : error_code::leader_not_available;
     }
   }
   co_return answer;

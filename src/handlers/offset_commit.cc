@@ -29,8 +29,13 @@ error_code code_of(metadata::apply_error error) {
 
 awaitable<wire::offset_commit_response> offset_commit(services& s, const wire::offset_commit_request& request,
                                                       const request_context& context) {
-  if (std::ranges::any_of(request.topics, [&](const auto& t) { return !find(s, t, context.version); }))
-    co_await s.log.barrier_since(context.arrived);
+  bool names_unknown = std::ranges::any_of(request.topics, [&](const auto& t) {
+    const auto* topic = find(s, t, context.version);
+    return !topic || std::ranges::any_of(t.partitions, [&](const auto& p) {
+      return p.partition_index < 0 || std::size_t(p.partition_index) >= topic->partitions.size();
+    });
+  });
+  bool is_current = !names_unknown || co_await s.log.barrier_since(context.arrived);
   // Nobody is a member of a group yet: only commits from outside one (assigned partitions, admin tools) can be right.
   auto group_error = request.generation_id_or_member_epoch >= 0 ? error_code::illegal_generation : error_code::none;
 
@@ -47,6 +52,8 @@ awaitable<wire::offset_commit_response> offset_commit(services& s, const wire::o
       out.partition_index = p.partition_index;
       if (group_error != error_code::none) {
         out.error_code = group_error;
+      } else if (!is_current && (!topic || p.partition_index < 0 || std::size_t(p.partition_index) >= topic->partitions.size())) {
+        out.error_code = error_code::coordinator_not_available;
       } else if (!topic) {
         out.error_code = context.version >= 10 ? error_code::unknown_topic_id : error_code::unknown_topic_or_partition;
       } else if (p.partition_index < 0 || std::size_t(p.partition_index) >= topic->partitions.size()) {

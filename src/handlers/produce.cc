@@ -89,9 +89,11 @@ awaitable<accepted_produce> accept_produce(services& s, const wire::produce_requ
   auto timeout = std::chrono::milliseconds(std::max(request.timeout_ms, 0));
   accepted.deadline = context.arrived + timeout - std::min<duration>(timeout / 20, 500ms);
   bool acks_known = request.acks >= -1 && request.acks <= 1;
-  if (acks_known && names_unknown(s, request)) co_await s.log.barrier_since(context.arrived);
+  bool is_current = !acks_known || !names_unknown(s, request) || co_await s.log.barrier_since(context.arrived);
   if (request.transactional_id)
     spdlog::warn("a transactional produce of client {} was refused: transactions are not supported", context.client_id);
+  std::vector<ingest::produced_batch> batches;
+  std::size_t kept_bytes = 0;
   for (const auto& t : request.topic_data) {
     auto& topic_answer = accepted.answer.responses.emplace_back();
     topic_answer.name = t.name;
@@ -104,7 +106,8 @@ awaitable<accepted_produce> accept_produce(services& s, const wire::produce_requ
       } else if (request.transactional_id) {
         refuse(answer, error_code::unsupported_version, "transactions are not supported");
       } else if (!topic || p.index < 0 || std::size_t(p.index) >= topic->partitions.size()) {
-        refuse(answer, error_code::unknown_topic_or_partition);
+        // Perhaps another agent has made it: a no needs the log.
+        refuse(answer, is_current ? error_code::unknown_topic_or_partition : error_code::kafka_storage_error);
       } else {
         byte_view bytes = p.records ? p.records->bytes : byte_view{};
         auto info = records::validate_produced(bytes, rules_for(s, *topic, context.version));
@@ -128,7 +131,9 @@ awaitable<accepted_produce> accept_produce(services& s, const wire::produce_requ
                        .producer_epoch = info->producer_epoch,
                        .base_sequence = info->base_sequence},
               .crc32c = info->crc32c};
-          accepted.pending.push_back({.ticket = s.buffer.add(std::move(batch), accepted.deadline),
+          kept_bytes += bytes.size();
+          batches.push_back(std::move(batch));
+          accepted.pending.push_back({.ticket = {},
                                       .topic = accepted.answer.responses.size() - 1,
                                       .partition = topic_answer.partition_responses.size() - 1,
                                       .where = where,
@@ -138,6 +143,13 @@ awaitable<accepted_produce> accept_produce(services& s, const wire::produce_requ
       }
       accepted.has_error |= answer.error_code != error_code::none;
     }
+  }
+  // Batches keep the whole frame alive, and the buffer counts only them: of a frame that was refused for the most part, what
+  // was not is copied out.
+  bool copies = context.frame.pinned_bytes() > 65536 && kept_bytes < context.frame.pinned_bytes() / 4;
+  for (std::size_t i = 0; i < batches.size(); ++i) {
+    if (copies) batches[i].bytes = shared_bytes::copy_of(batches[i].bytes.view());
+    accepted.pending[i].ticket = s.buffer.add(std::move(batches[i]), accepted.deadline);
   }
   co_return accepted;
 }
