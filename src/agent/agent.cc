@@ -5,6 +5,7 @@
 #include <boost/asio/experimental/awaitable_operators.hpp>
 
 #include "agent/version.hpp"
+#include "runtime/first_of.hpp"
 
 namespace yaks {
 namespace {
@@ -86,26 +87,30 @@ void agent::applied(const metadata::changes& changes) {
 awaitable<void> agent::run(stop_request& stop) { return run_then_close(serve(stop), tasks_); }
 
 awaitable<void> agent::serve(stop_request& stop) {
-  using namespace asio::experimental::awaitable_operators;
   tasks_.spawn(log_.run());
   tasks_.spawn(reader_.run());
   // Whatever comes first: a part that fails ends the agent (failed() throws), also while it starts.
-  co_await (log_.wait_until_ready() || tasks_.failed() || stop.wait());
+  co_await first_of(first_of(log_.wait_until_ready(), tasks_.failed()), stop.wait());
   if (stop.is_asked()) co_return;
   tasks_.spawn(buffer_.run());
   tasks_.spawn(server_.run());
   serving_ = true;
   on_ready();
-  co_await (tasks_.failed() || stop.wait());
+  co_await first_of(tasks_.failed(), stop.wait());
   serving_ = false;
   co_await shut_down();
 }
 
 awaitable<void> agent::shut_down() {
-  using namespace asio::experimental::awaitable_operators;
   auto deadline = rt_.now() + shutdown_timeout_;
   waiting_.stop();  // long polls answer with what there is
   // Requests in flight wait for their flush, so both go on together.
-  co_await ((server_.stop(deadline) && buffer_.drain()) || rt_.sleep_until(deadline + 100ms));
+  co_await first_of(finish(deadline), rt_.sleep_until(deadline + 100ms));
+}
+
+awaitable<void> agent::finish(time_point deadline) {
+  using namespace asio::experimental::awaitable_operators;
+  co_await (server_.stop(deadline) && buffer_.drain());
+  co_await buffer_.drain();  // nobody waits for what came last with acks 0
 }
 }  // namespace yaks

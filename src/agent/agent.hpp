@@ -64,6 +64,7 @@ class agent {
  private:
   awaitable<void> serve(stop_request& stop);
   awaitable<void> shut_down();
+  awaitable<void> finish(time_point deadline);
   void applied(const metadata::changes& changes);
 
   runtime& rt_;

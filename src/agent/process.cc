@@ -4,7 +4,6 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
-#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <filesystem>
@@ -15,6 +14,7 @@
 #include "metastores/sqlite/sqlite_metastore.hpp"
 #include "net/tcp_network.hpp"
 #include "objects/directory/directory_store.hpp"
+#include "runtime/first_of.hpp"
 #include "runtime/real_runtime.hpp"
 
 namespace yaks {
@@ -74,8 +74,7 @@ awaitable<void> process::watch_signals() {
 }
 
 awaitable<void> process::main() {
-  using namespace asio::experimental::awaitable_operators;
-  co_await (serve() || watch_signals());
+  co_await first_of(serve(), watch_signals());
 }
 
 awaitable<void> process::serve() {
