@@ -1,0 +1,189 @@
+// For tests: all of an agent but its sockets, in virtual time. Requests go in as frames and come out as frames, through
+// the dispatcher, in any version.
+#pragma once
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <utility>
+
+#include "handlers/dispatcher.hpp"
+#include "handlers/services.hpp"
+#include "ingest/test_world.hpp"
+#include "wire/frame.hpp"
+#include "wire/messages.hpp"
+
+namespace yaks::test {
+// Which message answers a request.
+template <class Request>
+struct answer_to;
+#define YAKS_ANSWER(name)                  \
+  template <>                              \
+  struct answer_to<wire::name##_request> { \
+    using type = wire::name##_response;    \
+  }
+YAKS_ANSWER(produce);
+YAKS_ANSWER(fetch);
+YAKS_ANSWER(list_offsets);
+YAKS_ANSWER(metadata);
+YAKS_ANSWER(offset_commit);
+YAKS_ANSWER(offset_fetch);
+YAKS_ANSWER(find_coordinator);
+YAKS_ANSWER(api_versions);
+YAKS_ANSWER(create_topics);
+YAKS_ANSWER(delete_topics);
+YAKS_ANSWER(init_producer_id);
+YAKS_ANSWER(describe_configs);
+YAKS_ANSWER(create_partitions);
+YAKS_ANSWER(describe_cluster);
+#undef YAKS_ANSWER
+
+class broker_world : public ingest_world {
+ public:
+  explicit broker_world(std::uint64_t seed = 1, ingest::write_buffer_settings write = {.flush_interval = 1ms},
+                        std::size_t fetch_memory = 256u << 20)
+      : ingest_world(seed, write),
+        reader(rt, store, cache, {}, metrics),
+        memory(fetch_memory),
+        fetcher(rt, replica, reader, waiting, memory, 50u << 20),
+        lookup(rt, replica, reader, memory),
+        ids(replica),
+        topics(metrics),
+        services{rt,
+                 replica,
+                 buffer,
+                 fetcher,
+                 lookup,
+                 ids,
+                 topics,
+                 {.cluster_id = "the-cluster",
+                  .node = node_id(1),
+                  .advertised_host = "broker.example",
+                  .advertised_port = 9092}},
+        dispatcher(services, metrics) {
+    applied = [this](const metadata::changes& c) {
+      waiting.wake(c);
+      for (auto id : c.deleted) topics.forget(id);
+    };
+  }
+
+  void play(std::function<awaitable<void>()> scene, duration patience = 24h) {
+    ingest_world::play(
+        [this, scene]() -> awaitable<void> {
+          tasks.spawn(reader.run());
+          co_await scene();
+        },
+        patience);
+  }
+  // Every version that is served, each in a fresh scene of the same world.
+  void play_versions(wire::api_key key, std::function<awaitable<void>(std::int16_t)> scene) {
+    play([this, key, scene]() -> awaitable<void> {
+      auto served = wire::find_api(key)->served;
+      for (auto v = served.first; v <= served.last; ++v) {
+        SCOPED_TRACE(fmt::format("version {}", v));
+        co_await scene(v);
+      }
+    });
+  }
+
+  template <class Request>
+  static shared_bytes frame_of(std::int16_t version, const Request& message, std::int32_t correlation_id = 77) {
+    auto bytes = wire::flatten(wire::encode_request_frame(correlation_id, "test-client", version, message));
+    return shared_bytes::copy_of(as_bytes(bytes).subspan(4));
+  }
+  awaitable<response> send(shared_bytes frame) {
+    return dispatcher.handle({.frame = std::move(frame), .connection = connection, .arrived_at = rt.now()});
+  }
+  // The decoded answer. Each goes through bytes both ways.
+  template <class Request>
+  awaitable<typename answer_to<Request>::type> ask(std::int16_t version, Request message,
+                                                   std::int16_t answer_version = -1) {
+    using answer = typename answer_to<Request>::type;
+    if (answer_version < 0) answer_version = version;
+    auto out = co_await send(frame_of(version, message));
+    EXPECT_EQ(out.what, response::outcome::answer) << out.why;
+    std::string bytes;
+    for (const auto& s : out.segments) bytes += as_text(s.view());
+    if (bytes.size() < 8) co_return answer{};
+    EXPECT_EQ(std::size_t(load_big_endian<std::int32_t>(as_bytes(bytes).data())) + 4, bytes.size());
+    EXPECT_EQ(load_big_endian<std::int32_t>(as_bytes(bytes).data() + 4), 77);
+    std::size_t header = 8 + (wire::response_header_version(Request::api, answer_version) == 1 ? 1 : 0);
+    auto decoded = wire::decode_body<answer>(as_bytes(bytes).subspan(header), answer_version);
+    EXPECT_TRUE(decoded);
+    co_return decoded ? std::move(*decoded) : answer{};
+  }
+
+  // ---- shorthands
+  awaitable<wire::produce_response::topic_entry::partition_entry> produce(std::string topic, std::int32_t partition,
+                                                                          std::vector<std::byte> batch,
+                                                                          std::int16_t version = 9,
+                                                                          std::int16_t acks = -1,
+                                                                          std::int32_t timeout_ms = 30'000) {
+    wire::produce_request r{.acks = acks, .timeout_ms = timeout_ms};
+    r.topic_data.push_back({.name = topic, .partition_data = {{partition, wire::blob{batch}}}});
+    auto answer = co_await ask(version, r);
+    YAKS_CHECK(answer.responses.size() == 1 && answer.responses[0].partition_responses.size() == 1,
+               "one answer per partition");
+    co_return answer.responses[0].partition_responses[0];
+  }
+  static wire::fetch_request fetch_of(std::string_view topic, std::int64_t from, std::int32_t partition = 0) {
+    wire::fetch_request r{
+        .max_wait_ms = 0, .min_bytes = 1, .max_bytes = 50 << 20, .session_id = 0, .session_epoch = -1};
+    r.topics.push_back(
+        {.topic = topic,
+         .partitions = {{.partition = partition, .fetch_offset = from, .partition_max_bytes = 1 << 20}}});
+    return r;
+  }
+  awaitable<wire::fetch_response::topic_entry::partition_entry> fetch(std::string topic, std::int64_t from,
+                                                                      std::int32_t partition = 0,
+                                                                      std::int16_t version = 11) {
+    auto answer = co_await ask(version, fetch_of(topic, from, partition));
+    YAKS_CHECK(answer.responses.size() == 1 && answer.responses[0].partitions.size() == 1, "one answer per partition");
+    co_return answer.responses[0].partitions[0];
+  }
+
+  fetch::range_reader reader;
+  fetch::waiters waiting;
+  fetch::byte_budget memory;
+  fetch::fetcher fetcher;
+  fetch::offset_lookup lookup;
+  handlers::producer_ids ids;
+  handlers::topic_metrics topics;
+  handlers::services services;
+  handlers::dispatcher dispatcher;
+  connection_context connection;
+};
+
+struct seen_record {
+  std::int64_t offset;
+  std::string value;
+  bool operator==(const seen_record&) const = default;
+};
+inline void PrintTo(const seen_record& r, std::ostream* out) {
+  *out << r.offset << ":" << r.value.substr(0, 20);
+}
+
+// The records of an answer, batches checked as a client would.
+inline std::vector<seen_record> records_of(const wire::fetch_response::topic_entry::partition_entry& p) {
+  std::vector<seen_record> all;
+  std::string bytes;
+  if (p.records)
+    for (const auto& s : p.records->parts) bytes += as_text(s.view());
+  records::batch_reader reader(as_bytes(bytes));
+  while (auto batch = reader.next()) {
+    EXPECT_TRUE(batch->crc_matches());
+    EXPECT_EQ(batch->leader_epoch(), 0);
+    auto body = records::plain_body::open(*batch, 1 << 28);
+    if (!body) {
+      ADD_FAILURE() << "the batch does not decompress";
+      break;
+    }
+    records::record_reader inside(body->bytes());
+    for (records::record_view record; inside.next(record);)
+      all.push_back({batch->base_offset().value() + record.offset_delta,
+                     std::string(as_text(record.value.value_or(byte_view{})))});
+  }
+  EXPECT_FALSE(reader.fault());
+  return all;
+}
+}  // namespace yaks::test
