@@ -1,0 +1,313 @@
+// Goal: an agent starts, serves, stops without losing what is in flight, ends when its log must not be trusted, and
+// shares its log with others: what one acknowledges, the next fetch on any other sees. Method: whole agents in one
+// process of virtual time, on a network, a log and objects in memory; clients speak frames.
+#include "agent/agent.hpp"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "base/endian.hpp"
+#include "ingest/test_world.hpp"
+#include "net/memory_network.hpp"
+#include "runtime/first_of.hpp"
+#include "wire/frame.hpp"
+#include "wire/messages.hpp"
+
+namespace yaks {
+namespace {
+using namespace yaks::test;
+using wire::error_code;
+
+config::settings settings_of(std::int32_t node) {
+  config::settings s{};
+  s.process.node_id = node;
+  s.process.shutdown_timeout = 10s;
+  s.listener.host = "0.0.0.0";
+  s.listener.advertised_host = fmt::format("agent{}", node);
+  s.listener.request_bytes_max = 100 << 20;
+  s.listener.connections_max = 1000;
+  s.listener.idle_timeout = 600s;
+  s.topics.auto_create = true;
+  s.topics.default_partitions = 1;
+  s.topics.message_bytes_max = 1 << 20;
+  s.write.flush_interval = 250ms;
+  s.write.flush_bytes = 5 << 20;
+  s.write.buffer_bytes_max = 128 << 20;
+  s.write.upload_deadline = 600s;
+  s.read.response_bytes_max = 50 << 20;
+  s.read.memory_bytes = 256 << 20;
+  s.read.cache_bytes = 64 << 20;
+  s.read.log_stale_after = 60s;
+  return s;
+}
+
+class client {
+ public:
+  client(runtime& rt, std::unique_ptr<byte_stream> stream) : rt_(rt), stream_(std::move(stream)) {}
+  template <class Request>
+  awaitable<void> send(std::int16_t version, const Request& message) {
+    co_await stream_->write_all(wire::encode_request_frame(++last_, "test", version, message).segments);
+  }
+  template <class Answer>
+  awaitable<Answer> receive(std::int16_t version) {
+    auto size = std::size_t(load_big_endian<std::int32_t>(as_bytes(co_await bytes(4)).data()));
+    auto frame = co_await bytes(size);
+    std::size_t header = 4 + (wire::response_header_version(Answer::api, version) == 1 ? 1 : 0);
+    auto decoded = wire::decode_body<Answer>(as_bytes(frame).subspan(header), version);
+    EXPECT_TRUE(decoded);
+    co_return decoded ? std::move(*decoded) : Answer{};
+  }
+  awaitable<wire::produce_response::topic_entry::partition_entry> produced() {
+    auto a = co_await receive<wire::produce_response>(9);
+    co_return a.responses.at(0).partition_responses.at(0);
+  }
+  awaitable<void> produce(std::string topic, std::string value, records::batch_settings settings = {},
+                          std::int16_t acks = -1, std::int32_t timeout_ms = 30'000) {
+    auto batch = batch_bytes({value}, settings);
+    wire::produce_request r{.acks = acks, .timeout_ms = timeout_ms};
+    r.topic_data.push_back({.name = topic, .partition_data = {{0, wire::blob{batch}}}});
+    co_await send(9, r);
+  }
+  awaitable<error_code> make_topic(std::string topic) {
+    wire::create_topics_request r;
+    r.topics.push_back({.name = topic, .num_partitions = 1, .replication_factor = 1});
+    co_await send(7, r);
+    co_return (co_await receive<wire::create_topics_response>(7)).topics.at(0).error_code;
+  }
+  awaitable<void> fetch(std::string topic, std::int64_t from, std::int32_t wait_ms = 0) {
+    wire::fetch_request r{.max_wait_ms = wait_ms, .min_bytes = 1, .max_bytes = 1 << 20};
+    r.topics.push_back(
+        {.topic = topic, .partitions = {{.partition = 0, .fetch_offset = from, .partition_max_bytes = 1 << 20}}});
+    co_await send(11, r);
+  }
+  awaitable<wire::fetch_response::topic_entry::partition_entry> fetched() {
+    auto a = co_await receive<wire::fetch_response>(11);
+    co_return a.responses.at(0).partitions.at(0);
+  }
+
+ private:
+  awaitable<std::string> bytes(std::size_t n) {
+    std::string all(n, 0);
+    for (std::size_t got = 0; got < n;)
+      got += co_await stream_->read_some(std::as_writable_bytes(std::span(all.data(), n)).subspan(got));
+    co_return all;
+  }
+  runtime& rt_;
+  std::unique_ptr<byte_stream> stream_;
+  std::int32_t last_ = 0;
+};
+
+// Some agents on one log.
+struct cluster {
+  explicit cluster(std::uint64_t seed = 1)
+      : world(seed), rt(world), log([this] { return world.wall_clock(); }), store(rt, objects), tasks(rt.executor()) {}
+
+  struct member {
+    metrics::registry metrics;
+    metastores::memory_metastore session;
+    std::unique_ptr<yaks::agent> the_agent;
+    stop_request stop;
+    bool ready = false, ended = false;
+    std::string failure;
+    member(runtime& rt, metastores::memory_log& log, std::int32_t node)
+        : session(rt, log, fmt::format("agent {}", node)) {}
+  };
+  awaitable<member*> start(std::int32_t node, std::function<void(config::settings&)> change = {}) {
+    auto& m = *members.emplace_back(std::make_unique<member>(rt, log, node));
+    co_await m.session.open();
+    co_await m.session.hold_node_id(node_id(node), 1s);
+    auto s = settings_of(node);
+    if (change) change(s);
+    m.the_agent = std::make_unique<agent>(rt, network.listen({.host = "0.0.0.0", .port = std::uint16_t(9000 + node)}),
+                                          m.session, store, s, m.metrics);
+    m.the_agent->on_ready = [&m] { m.ready = true; };
+    tasks.spawn(live(m));
+    co_return &m;
+  }
+  awaitable<void> live(member& m) {
+    try {
+      co_await m.the_agent->run(m.stop);
+    } catch (const std::exception& error) {
+      m.failure = error.what();
+    }
+    m.ended = true;
+  }
+  awaitable<std::unique_ptr<client>> connect(std::int32_t node) {
+    co_return std::make_unique<client>(
+        rt, co_await network.connect({.host = "localhost", .port = std::uint16_t(9000 + node)}));
+  }
+  awaitable<void> until(std::function<bool()> condition) {
+    while (!condition()) co_await rt.sleep_for(1ms);
+  }
+  void play(std::function<awaitable<void>()> scene) { rt.run(run_then_close(scene(), tasks), 1h); }
+  // The state that the log has now, on a replica of its own.
+  std::vector<std::string> stored(std::string topic) {
+    metadata::state state;
+    for (const auto& e : log.entries()) (void)state.apply(e);
+    const auto* t = state.find_topic(topic);
+    return t ? stored_values(state, objects, {t->id, partition_index(0)}) : std::vector<std::string>{};
+  }
+
+  simulated_world world;
+  simulated_runtime rt;
+  metastores::memory_log log;
+  memory_store objects;
+  controlled_store store;
+  memory_network network;
+  std::vector<std::unique_ptr<member>> members;
+  task_group tasks;
+};
+
+std::vector<std::string> values_of(const wire::fetch_response::topic_entry::partition_entry& p) {
+  std::string bytes;
+  if (p.records)
+    for (const auto& s : p.records->parts) bytes += as_text(s.view());
+  std::vector<std::string> values;
+  records::batch_reader reader(as_bytes(bytes));
+  while (auto batch = reader.next()) {
+    records::record_reader inside(batch->body());
+    for (records::record_view record; inside.next(record);) values.emplace_back(as_text(*record.value));
+  }
+  return values;
+}
+
+TEST(agent, starts_serves_and_stops) {
+  cluster c;
+  c.play([&]() -> awaitable<void> {
+    auto* a = co_await c.start(1);
+    co_await c.until([&] { return a->ready; });
+    EXPECT_TRUE(a->the_agent->is_ready());
+    auto k = co_await c.connect(1);
+    EXPECT_EQ(co_await k->make_topic("t"), error_code::none);
+    co_await k->produce("t", "a");
+    EXPECT_EQ((co_await k->produced()).base_offset, 0);
+    co_await k->fetch("t", 0);
+    EXPECT_EQ(values_of(co_await k->fetched()), (std::vector<std::string>{"a"}));
+    auto begun = c.rt.now();
+    a->stop.ask();
+    co_await c.until([&] { return a->ended; });
+    EXPECT_EQ(a->failure, "");
+    EXPECT_LE(c.rt.now() - begun, 5s);
+    EXPECT_FALSE(a->the_agent->is_ready());
+  });
+}
+
+TEST(agent, stopped_while_it_starts_ends_at_once) {
+  cluster c;
+  c.log.hooks.before_read = [] { return std::optional(metadata::log_error::unavailable); };
+  c.play([&]() -> awaitable<void> {
+    auto* a = co_await c.start(1);
+    co_await c.rt.sleep_for(5s);
+    EXPECT_FALSE(a->ready);
+    a->stop.ask();
+    co_await c.rt.sleep_for(1s);
+    EXPECT_TRUE(a->ended);
+    EXPECT_EQ(a->failure, "");
+  });
+}
+
+TEST(agent, a_stop_answers_what_is_in_flight_and_loses_nothing) {
+  cluster c;
+  c.store.put_delay = 800ms;
+  c.play([&]() -> awaitable<void> {
+    auto* a = co_await c.start(1, [](auto& s) { s.write.flush_interval = 5s; });
+    co_await c.until([&] { return a->ready; });
+    auto k = co_await c.connect(1), silent = co_await c.connect(1), polling = co_await c.connect(1);
+    EXPECT_EQ(co_await k->make_topic("t"), error_code::none);
+    for (int i = 0; i < 5; ++i) {
+      co_await k->produce("t", fmt::format("acks -1 {}", i), of_producer(7, i));
+      co_await silent->produce("t", fmt::format("acks 0 {}", i), {}, 0);
+      co_await c.rt.sleep_for(300ms);
+    }
+    co_await polling->fetch("t", 1000, 30'000);
+    co_await polling->fetch("t", 10, 30'000);
+    co_await c.rt.sleep_for(50ms);
+    a->stop.ask();
+    for (int i = 0; i < 5; ++i) EXPECT_EQ((co_await k->produced()).error_code, error_code::none) << i;
+    co_await c.until([&] { return a->ended; });
+    EXPECT_EQ(a->failure, "");
+    auto values = c.stored("t");
+    EXPECT_EQ(values.size(), 10u);
+  });
+}
+
+TEST(agent, a_stop_while_the_log_is_away_ends_within_its_timeout) {
+  cluster c;
+  c.play([&]() -> awaitable<void> {
+    auto* a = co_await c.start(1);
+    co_await c.until([&] { return a->ready; });
+    auto k = co_await c.connect(1);
+    EXPECT_EQ(co_await k->make_topic("t"), error_code::none);
+    c.log.hooks.before_read = [] { return std::optional(metadata::log_error::unavailable); };
+    c.log.hooks.before_append = [](metadata::append_id) { return std::optional(metadata::log_error::unavailable); };
+    co_await k->produce("t", "a");
+    co_await c.rt.sleep_for(1s);
+    auto begun = c.rt.now();
+    a->stop.ask();
+    co_await c.until([&] { return a->ended; });
+    EXPECT_LE(c.rt.now() - begun, 10s + 500ms);
+    EXPECT_EQ(a->failure, "");
+    EXPECT_TRUE(c.stored("t").empty());  // and nobody was told that it was stored
+  });
+}
+
+TEST(agent, ends_when_the_log_has_lost_entries) {
+  cluster c;
+  c.play([&]() -> awaitable<void> {
+    auto* a = co_await c.start(1);
+    co_await c.until([&] { return a->ready; });
+    auto k = co_await c.connect(1);
+    EXPECT_EQ(co_await k->make_topic("t"), error_code::none);
+    co_await k->produce("t", "a");
+    EXPECT_EQ((co_await k->produced()).error_code, error_code::none);
+    c.log.lose_after(c.log.head().sequence - 1);
+    co_await c.rt.sleep_for(2s);  // the next poll finds it
+    EXPECT_TRUE(a->ended);
+    EXPECT_NE(a->failure.find("lost entries"), std::string::npos) << a->failure;
+  });
+}
+
+TEST(agent, two_agents_see_each_others_records_at_once) {
+  cluster c;
+  c.play([&]() -> awaitable<void> {
+    auto *a = co_await c.start(1), *b = co_await c.start(2);
+    co_await c.until([&] { return a->ready && b->ready; });
+    auto ka = co_await c.connect(1), kb = co_await c.connect(2);
+    c.log.hooks.lose_notification = [] { return true; };  // so that only the barrier can tell
+    EXPECT_EQ(co_await ka->make_topic("t"), error_code::none);
+    for (int i = 0; i < 20; ++i) {
+      auto& from = i % 2 ? kb : ka;
+      auto& to = i % 2 ? ka : kb;
+      co_await from->produce("t", std::to_string(i), of_producer(7, i));
+      auto p = co_await from->produced();
+      EXPECT_EQ(p.error_code, error_code::none);
+      EXPECT_EQ(p.base_offset, i);
+      co_await to->fetch("t", i);
+      EXPECT_EQ(values_of(co_await to->fetched()), (std::vector<std::string>{std::to_string(i)})) << i;
+    }
+    // The retry of an answer that got lost, at the other one.
+    co_await ka->produce("t", "19", of_producer(7, 19));
+    auto again = co_await ka->produced();
+    EXPECT_EQ(again.error_code, error_code::none);
+    EXPECT_EQ(again.base_offset, 19);
+    EXPECT_EQ(c.stored("t").size(), 20u);
+  });
+}
+
+TEST(agent, a_long_poll_is_woken_by_another_agents_produce) {
+  cluster c;
+  c.play([&]() -> awaitable<void> {
+    auto *a = co_await c.start(1), *b = co_await c.start(2);
+    co_await c.until([&] { return a->ready && b->ready; });
+    auto ka = co_await c.connect(1), kb = co_await c.connect(2);
+    EXPECT_EQ(co_await ka->make_topic("t"), error_code::none);
+    co_await kb->fetch("t", 0, 30'000);
+    co_await c.rt.sleep_for(1s);
+    auto begun = c.rt.now();
+    co_await ka->produce("t", "a");
+    EXPECT_EQ(values_of(co_await kb->fetched()), (std::vector<std::string>{"a"}));
+    EXPECT_LE(c.rt.now() - begun, 200ms);
+  });
+}
+}  // namespace
+}  // namespace yaks
