@@ -1,0 +1,259 @@
+// Goal: Metadata, CreateTopics, CreatePartitions, DeleteTopics and DescribeConfigs say and do what Kafka's do, in every
+// version. Method: frames through the dispatcher of a whole agent in virtual time.
+#include <gtest/gtest.h>
+
+#include "handlers/test_broker.hpp"
+#include "model/topic_config.hpp"
+
+namespace yaks::handlers {
+namespace {
+using namespace yaks::test;
+using wire::error_code;
+
+auto named(std::string_view name) {
+  return wire::metadata_request::topic_entry{.name = name};
+}
+
+TEST(metadata, all_none_and_some_topics_in_every_version) {
+  broker_world w;
+  w.play_versions(wire::api_key::metadata, [&](std::int16_t v) -> awaitable<void> {
+    if (v == 0) {
+      co_await w.make_topic("a", 3);
+      co_await w.make_topic("b");
+    }
+    wire::metadata_request all{.topics = std::nullopt};
+    if (v == 0) all.topics.emplace();  // has no null: empty is all
+    auto answer = co_await w.ask(v, all);
+    EXPECT_EQ(answer.topics.size(), 2u);
+    EXPECT_EQ(answer.brokers.size(), 1u);
+    EXPECT_EQ(answer.brokers[0].host, "broker.example");
+    EXPECT_EQ(answer.brokers[0].port, 9092);
+    EXPECT_EQ(answer.topics[0].name, "a");
+    EXPECT_EQ(answer.topics[0].partitions.size(), 3u);
+    EXPECT_EQ(answer.topics[0].partitions[2].partition_index, 2);
+    EXPECT_EQ(answer.topics[0].partitions[2].leader_id, 1);
+    if (v >= 7) EXPECT_EQ(answer.topics[0].partitions[2].leader_epoch, 0);
+    if (v >= 2) EXPECT_EQ(answer.cluster_id, "the-cluster");
+    if (v >= 8) EXPECT_EQ(answer.topics[0].topic_authorized_operations, std::numeric_limits<std::int32_t>::min());
+    if (v >= 10) EXPECT_EQ(topic_id(answer.topics[0].topic_id), w.replica.current().find_topic("a")->id);
+    if (v >= 1) {
+      wire::metadata_request none;
+      none.topics.emplace();
+      EXPECT_TRUE((co_await w.ask(v, none)).topics.empty());
+    }
+    wire::metadata_request some{.allow_auto_topic_creation = false};
+    some.topics = {named("b"), named("nowhere"), named("no/name")};
+    if (v < 4) some.topics = {named("b"), named("no/name")};  // where auto-creation cannot be declined
+    answer = co_await w.ask(v, some);
+    EXPECT_EQ(answer.topics.size(), some.topics->size());
+    EXPECT_EQ(answer.topics[0].error_code, error_code::none);
+    EXPECT_EQ(answer.topics.back().error_code, error_code::invalid_topic_exception);
+    if (v >= 4) EXPECT_EQ(answer.topics[1].error_code, error_code::unknown_topic_or_partition);
+    EXPECT_EQ(w.replica.current().topics_by_name().size(), 2u);
+    if (v >= 8) {
+      some.include_topic_authorized_operations = true;
+      answer = co_await w.ask(v, some);
+      EXPECT_GT(answer.topics[0].topic_authorized_operations, 0);
+    }
+    if (v >= 12) {
+      auto id = w.replica.current().find_topic("a")->id;
+      wire::metadata_request by_id;
+      by_id.topics = {{.topic_id = id.value()}, {.topic_id = uuid::v4(5, 5)}};
+      answer = co_await w.ask(v, by_id);
+      EXPECT_EQ(answer.topics[0].name, "a");
+      EXPECT_EQ(answer.topics[1].error_code, error_code::unknown_topic_id);
+    }
+  });
+}
+
+TEST(metadata, creates_topics_when_asked_and_allowed) {
+  broker_world w;
+  w.services.broker.default_partitions = 4;
+  w.play([&]() -> awaitable<void> {
+    wire::metadata_request r;
+    r.topics = {named("new"), named("new"), named("..")};
+    auto a = co_await w.ask(9, r);
+    EXPECT_EQ(a.topics[0].error_code, error_code::none);
+    EXPECT_EQ(a.topics[0].partitions.size(), 4u);
+    EXPECT_EQ(a.topics[2].error_code, error_code::invalid_topic_exception);
+    EXPECT_EQ(w.replica.current().topics_by_name().size(), 1u);
+    w.services.broker.auto_create_topics = false;
+    r.topics = {named("other")};
+    EXPECT_EQ((co_await w.ask(9, r)).topics[0].error_code, error_code::unknown_topic_or_partition);
+    w.services.broker.auto_create_topics = true;
+    w.log.hooks.before_read = [] { return std::optional(metadata::log_error::unavailable); };
+    EXPECT_EQ((co_await w.ask(9, r)).topics[0].error_code, error_code::leader_not_available);
+  });
+}
+
+TEST(create_topics, every_version_creates_validates_and_echoes) {
+  broker_world w;
+  w.services.broker.default_partitions = 2;
+  w.play_versions(wire::api_key::create_topics, [&](std::int16_t v) -> awaitable<void> {
+    auto name = fmt::format("topic-{}", v);
+    wire::create_topics_request r{.validate_only = true};
+    r.topics.push_back(
+        {.name = name, .num_partitions = -1, .replication_factor = 3, .configs = {{"cleanup.policy", "compact"}}});
+    EXPECT_EQ((co_await w.ask(v, r)).topics[0].error_code, error_code::none);
+    EXPECT_FALSE(w.replica.current().find_topic(name));
+    r.validate_only = false;
+    auto a = co_await w.ask(v, r);
+    EXPECT_EQ(a.topics[0].error_code, error_code::none);
+    const auto* t = w.replica.current().find_topic(name);
+    EXPECT_TRUE(t && t->partitions.size() == 2u && t->configs.at("cleanup.policy") == "compact");
+    if (v >= 5) {
+      EXPECT_EQ(a.topics[0].num_partitions, 2);
+      EXPECT_EQ(a.topics[0].configs->size(), topic_configs().size());
+    }
+    if (v >= 7 && t) EXPECT_EQ(topic_id(a.topics[0].topic_id), t->id);
+    EXPECT_EQ((co_await w.ask(v, r)).topics[0].error_code, error_code::topic_already_exists);
+    r.validate_only = true;
+    EXPECT_EQ((co_await w.ask(v, r)).topics[0].error_code, error_code::topic_already_exists);
+  });
+}
+
+TEST(create_topics, refuses_with_kafkas_codes_topic_by_topic) {
+  broker_world w;
+  w.play([&]() -> awaitable<void> {
+    wire::create_topics_request r;
+    auto add = [&](std::string_view name, std::int32_t partitions, std::int16_t replicas) -> auto& {
+      return r.topics.emplace_back(wire::create_topics_request::topic_entry{
+          .name = name, .num_partitions = partitions, .replication_factor = replicas});
+    };
+    add("good", 1, 1);
+    add("bad/name", 1, 1);
+    add("no-partitions", 0, 1);
+    add("no-replicas", 1, 0);
+    add("twice", 1, 1);
+    add("twice", 1, 1);
+    add("config", 1, 1).configs = {{"no.such.config", "1"}};
+    add("value", 1, 1).configs = {{"retention.ms", "soon"}};
+    add("null", 1, 1).configs = {{"retention.ms", std::nullopt}};
+    add("assigned", -1, -1).assignments = {{0, {1, 2}}, {1, {2, 1}}};
+    add("both", 2, 1).assignments = {{0, {1}}};
+    add("hole", -1, -1).assignments = {{0, {1}}, {2, {1}}};
+    add("enormous", 2'000'000, 1);
+    using e = error_code;
+    std::vector<error_code> expected{e::none,
+                                     e::invalid_topic_exception,
+                                     e::invalid_partitions,
+                                     e::invalid_replication_factor,
+                                     e::invalid_request,
+                                     e::invalid_request,
+                                     e::invalid_config,
+                                     e::invalid_config,
+                                     e::invalid_config,
+                                     e::none,
+                                     e::invalid_request,
+                                     e::invalid_replica_assignment,
+                                     e::invalid_partitions};
+    auto a = co_await w.ask(7, r);
+    EXPECT_EQ(a.topics.size(), expected.size());
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      EXPECT_EQ(a.topics[i].error_code, expected[i]) << a.topics[i].name;
+      EXPECT_EQ(a.topics[i].error_message.has_value(), expected[i] != e::none) << a.topics[i].name;
+    }
+    EXPECT_EQ(w.replica.current().topics_by_name().size(), 2u);
+    EXPECT_EQ(w.replica.current().find_topic("assigned")->partitions.size(), 2u);
+  });
+}
+
+TEST(delete_topics, by_name_and_by_id_in_every_version) {
+  broker_world w;
+  w.play_versions(wire::api_key::delete_topics, [&](std::int16_t v) -> awaitable<void> {
+    auto at = co_await w.make_topic("t");
+    wire::delete_topics_request r;
+    if (v < 6) {
+      r.topic_names = {"t", "nowhere"};
+      auto a = co_await w.ask(v, r);
+      EXPECT_EQ(a.responses[0].error_code, error_code::none);
+      EXPECT_EQ(a.responses[1].error_code, error_code::unknown_topic_or_partition);
+    } else {
+      r.topics = {{.topic_id = at.topic.value()},
+                  {.topic_id = uuid::v4(3, 3)},
+                  {.name = "nowhere"},
+                  {.name = "t", .topic_id = at.topic.value()}};
+      auto a = co_await w.ask(v, r);
+      EXPECT_EQ(a.responses[0].error_code, error_code::none);
+      EXPECT_EQ(a.responses[0].name, "t");
+      EXPECT_EQ(a.responses[1].error_code, error_code::unknown_topic_id);
+      EXPECT_EQ(a.responses[2].error_code, error_code::unknown_topic_or_partition);
+      EXPECT_EQ(a.responses[3].error_code, error_code::invalid_request);
+    }
+    EXPECT_FALSE(w.replica.current().find_topic("t"));
+  });
+}
+
+TEST(create_partitions, grows_and_refuses_in_every_version) {
+  broker_world w;
+  w.play_versions(wire::api_key::create_partitions, [&](std::int16_t v) -> awaitable<void> {
+    auto name = fmt::format("t{}", v);
+    co_await w.make_topic(name, 2);
+    auto grow = [&](std::string_view topic, std::int32_t count, bool only = false) -> awaitable<error_code> {
+      wire::create_partitions_request r{.validate_only = only};
+      r.topics.push_back({.name = topic, .count = count});
+      auto a = co_await w.ask(v, r);
+      co_return a.results[0].error_code;
+    };
+    EXPECT_EQ(co_await grow(name, 2), error_code::invalid_partitions);
+    EXPECT_EQ(co_await grow(name, 1), error_code::invalid_partitions);
+    EXPECT_EQ(co_await grow("nowhere", 3), error_code::unknown_topic_or_partition);
+    EXPECT_EQ(co_await grow(name, 5, true), error_code::none);
+    EXPECT_EQ(w.replica.current().find_topic(name)->partitions.size(), 2u);
+    EXPECT_EQ(co_await grow(name, 5), error_code::none);
+    EXPECT_EQ(w.replica.current().find_topic(name)->partitions.size(), 5u);
+    EXPECT_EQ((co_await w.produce(name, 4, batch_bytes({"a"}))).base_offset, 0);
+  });
+}
+
+TEST(describe_configs, lists_all_with_defaults_in_every_version) {
+  broker_world w;
+  w.play_versions(wire::api_key::describe_configs, [&](std::int16_t v) -> awaitable<void> {
+    if (v == 1)
+      (void)co_await w.replica.submit(metadata::create_topic{
+          .id = topic_id(uuid::v4(1, 1)), .name = "t", .partitions = 1, .configs = {{"cleanup.policy", "compact"}}});
+    wire::describe_configs_request r{.include_synonyms = true};
+    r.resources = {{2, "t", std::nullopt},
+                   {2, "nowhere", std::nullopt},
+                   {4, "1", std::nullopt},
+                   {4, "99", std::nullopt},
+                   {2, "t", std::vector<std::string_view>{"retention.ms"}},
+                   {77, "x", std::nullopt}};
+    auto a = co_await w.ask(v, r);
+    EXPECT_EQ(a.results[0].configs.size(), topic_configs().size());
+    for (const auto& c : a.results[0].configs)
+      if (c.name == "cleanup.policy") {
+        EXPECT_EQ(c.value, "compact");
+        EXPECT_EQ(c.config_source, 1);
+        EXPECT_EQ(c.synonyms.size(), 2u);
+      }
+    EXPECT_EQ(a.results[1].error_code, error_code::unknown_topic_or_partition);
+    EXPECT_EQ(a.results[2].error_code, error_code::none);
+    EXPECT_FALSE(a.results[2].configs.empty());
+    EXPECT_EQ(a.results[3].error_code, error_code::invalid_request);
+    EXPECT_EQ(a.results[4].configs.size(), 1u);
+    EXPECT_EQ(a.results[5].error_code, error_code::invalid_request);
+  });
+}
+
+TEST(topics, nothing_is_denied_while_the_log_cannot_be_read) {
+  broker_world w;
+  w.play([&]() -> awaitable<void> {
+    co_await w.make_topic("t");
+    w.log.hooks.before_read = [] { return std::optional(metadata::log_error::unavailable); };
+    wire::delete_topics_request d;
+    d.topic_names = {"nowhere"};
+    EXPECT_EQ((co_await w.ask(5, d)).responses[0].error_code, error_code::request_timed_out);
+    wire::create_partitions_request p;
+    p.topics.push_back({.name = "nowhere", .count = 3});
+    EXPECT_EQ((co_await w.ask(3, p)).results[0].error_code, error_code::request_timed_out);
+    wire::describe_configs_request c;
+    c.resources = {{2, "nowhere", std::nullopt}};
+    EXPECT_EQ((co_await w.ask(4, c)).results[0].error_code, error_code::request_timed_out);
+    wire::create_topics_request t{.validate_only = true};
+    t.topics.push_back({.name = "new", .num_partitions = 1, .replication_factor = 1});
+    EXPECT_EQ((co_await w.ask(7, t)).topics[0].error_code, error_code::request_timed_out);
+  });
+}
+}  // namespace
+}  // namespace yaks::handlers
