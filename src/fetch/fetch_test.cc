@@ -1,0 +1,287 @@
+// Goal: a range is read once however many want it, neighbours share a GET, damage is found and stays with its
+// partition, memory stays in its budget and is shared fairly, and who goes away leaves nothing behind. Method: the
+// reader and the fetcher in virtual time over objects in memory that are slow, damaged or short when told; GETs are
+// counted.
+#include <gtest/gtest.h>
+
+#include "fetch/fetcher.hpp"
+#include "ingest/test_world.hpp"
+
+namespace yaks::fetch {
+namespace {
+using namespace yaks::test;
+
+struct fetch_world : ingest_world {
+  explicit fetch_world(std::size_t memory_bytes = 256u << 20)
+      : ingest_world(1, {.flush_interval = 1ms}),
+        cold_cache(64u << 20, cold_metrics),
+        reader(rt, store, cold_cache, {}, cold_metrics),
+        memory(memory_bytes),
+        fetcher(rt, replica, reader, waiting, memory, 50u << 20) {
+    applied = [this](const metadata::changes& c) { waiting.wake(c); };
+  }
+  void play(std::function<awaitable<void>()> scene) {
+    ingest_world::play([this, scene]() -> awaitable<void> {
+      tasks.spawn(reader.run());
+      co_await scene();
+    });
+  }
+  // One object with a range in each partition.
+  awaitable<void> write(topic_partition at, int partitions, std::size_t bytes) {
+    std::vector<ingest::ticket> all;
+    for (int i = 0; i < partitions; ++i)
+      all.push_back(
+          buffer.add(produced({at.topic, partition_index(i)}, {std::string(bytes, char('a' + i))}), rt.now() + 30s));
+    for (auto& t : all) co_await t.in->wait_until(rt, rt.now() + 30s);
+  }
+  fetch_request of(topic_partition at, int partitions) {
+    fetch_request r{.bytes_max = 50u << 20};
+    for (int i = 0; i < partitions; ++i) r.partitions.push_back({{at.topic, partition_index(i)}, offset(0), 50u << 20});
+    return r;
+  }
+  // A cache of its own: the write buffer fills the other one, and here everything is read from the store.
+  metrics::registry cold_metrics;
+  block_cache cold_cache;
+  range_reader reader;
+  waiters waiting;
+  byte_budget memory;
+  fetch::fetcher fetcher;
+};
+
+// Runs `n` of them at the same time, and waits for all.
+awaitable<void> together(runtime& rt, int n, std::function<awaitable<void>(int)> one) {
+  task_group tasks(rt.executor());
+  auto body = [&]() -> awaitable<void> {
+    for (int i = 0; i < n; ++i) tasks.spawn(one(i));
+    while (tasks.size() > 0) co_await rt.sleep_for(1ms);
+  };
+  co_await run_then_close(body(), tasks);
+}
+
+TEST(range_reader, many_who_want_the_same_share_one_get_and_neighbours_too) {
+  fetch_world w;
+  w.play([&]() -> awaitable<void> {
+    auto at = co_await w.make_topic("t", 8);
+    co_await w.write(at, 8, 1000);
+    co_await together(w.rt, 50, [&](int i) -> awaitable<void> {
+      auto r = co_await w.fetcher.fetch(w.of(at, 1 + i % 8));
+      for (const auto& p : r.partitions) EXPECT_EQ(p.records, 1u);
+    });
+    // The first asked for partition 0 alone; the others' ranges were each asked for by whoever came first.
+    EXPECT_LE(w.store.gets, 8u);
+    auto before = w.store.gets;
+    co_await w.fetcher.fetch(w.of(at, 8));
+    EXPECT_EQ(w.store.gets, before);  // all in the cache now
+  });
+}
+
+TEST(range_reader, one_request_for_neighbours_is_one_get) {
+  fetch_world w;
+  w.play([&]() -> awaitable<void> {
+    auto at = co_await w.make_topic("t", 8);
+    co_await w.write(at, 8, 1000);
+    auto r = co_await w.fetcher.fetch(w.of(at, 8));
+    for (const auto& p : r.partitions) EXPECT_EQ(p.records, 1u);
+    EXPECT_EQ(w.store.gets, 1u);
+  });
+}
+
+TEST(range_reader, far_apart_is_two_gets) {
+  fetch_world w;
+  w.play([&]() -> awaitable<void> {
+    auto at = co_await w.make_topic("t", 3);
+    std::vector<ingest::ticket> all;
+    for (int i = 0; i < 3; ++i)
+      all.push_back(w.buffer.add(produced({at.topic, partition_index(i)}, {std::string(i == 1 ? 1'000'000 : 10, 'x')}),
+                                 w.rt.now() + 30s));
+    for (auto& t : all) co_await t.in->wait_until(w.rt, w.rt.now() + 30s);
+    auto request = w.of(at, 3);
+    request.partitions.erase(request.partitions.begin() + 1);
+    co_await w.fetcher.fetch(request);
+    EXPECT_EQ(w.store.gets, 2u);
+  });
+}
+
+TEST(range_reader, damage_on_the_way_is_read_again) {
+  for (bool is_short : {false, true}) {
+    fetch_world w;
+    w.store.damage_get = [&](std::size_t n, std::string& bytes) {
+      if (n > 1) return;
+      if (is_short)
+        bytes.resize(bytes.size() - 10);
+      else
+        bytes[bytes.size() / 2] ^= 4;
+    };
+    w.play([&]() -> awaitable<void> {
+      auto at = co_await w.make_topic("t", 3);
+      co_await w.write(at, 3, 1000);
+      auto r = co_await w.fetcher.fetch(w.of(at, 3));
+      for (const auto& p : r.partitions) {
+        EXPECT_EQ(p.error, fetch_error::none);
+        EXPECT_EQ(p.records, 1u);
+      }
+      EXPECT_EQ(w.store.gets, is_short ? 4u : 2u);  // only what was damaged
+    });
+  }
+}
+
+TEST(range_reader, damage_in_the_store_is_an_error_of_its_partition_only_and_for_now) {
+  fetch_world w;
+  w.play([&]() -> awaitable<void> {
+    auto at = co_await w.make_topic("t", 3);
+    co_await w.write(at, 3, 1000);
+    const auto& state = w.replica.current();
+    const auto& range = state.find_partition({at.topic, partition_index(1)})->ranges[0];
+    std::string& object = *w.objects.find(object_key("", state.find_object(range.object).id));
+    object[range.position + 100] ^= 1;
+    auto r = co_await w.fetcher.fetch(w.of(at, 3));
+    EXPECT_EQ(r.partitions[0].records, 1u);
+    EXPECT_EQ(r.partitions[1].error, fetch_error::storage);
+    EXPECT_TRUE(r.partitions[1].batches.empty());
+    EXPECT_EQ(r.partitions[2].records, 1u);
+    object[range.position + 100] ^= 1;  // repaired
+    r = co_await w.fetcher.fetch(w.of(at, 3));
+    EXPECT_EQ(r.partitions[1].records, 1u);
+  });
+}
+
+// Whole batches with right checksums, but not those that the log means.
+TEST(range_reader, other_batches_than_the_logs_are_damage) {
+  fetch_world w;
+  w.play([&]() -> awaitable<void> {
+    auto at = co_await w.make_topic("t", 2);
+    co_await w.write(at, 2, 1000);
+    const auto& state = w.replica.current();
+    const auto& range = state.find_partition(at)->ranges[0];
+    std::string& object = *w.objects.find(object_key("", state.find_object(range.object).id));
+    records::batch_builder two;
+    two.add(some_time(), "k", "1").add(some_time(), "k", "2");
+    auto base = two.build();
+    records::batch_builder padded;
+    padded.add(some_time(), "k", "1").add(some_time(), "k", std::string(range.bytes - base.size() + 1 - 2, 'x'));
+    auto other = padded.build();
+    if (other.size() != range.bytes) {  // a length's varint may take one byte more or less
+      ADD_FAILURE() << other.size() << " " << range.bytes;
+      co_return;
+    }
+    std::memcpy(object.data() + range.position, other.data(), other.size());
+    auto r = co_await w.fetcher.fetch(w.of(at, 2));
+    EXPECT_EQ(r.partitions[0].error, fetch_error::storage);
+    EXPECT_EQ(r.partitions[1].records, 1u);
+  });
+}
+
+TEST(range_reader, a_store_that_is_away_is_an_error_and_asked_anew) {
+  fetch_world w;
+  w.store.fail_get = [](std::size_t n) { return n == 1 ? std::optional(object_error::unavailable) : std::nullopt; };
+  w.play([&]() -> awaitable<void> {
+    auto at = co_await w.make_topic("t");
+    co_await w.write(at, 1, 1000);
+    EXPECT_EQ((co_await w.fetcher.fetch(w.of(at, 1))).partitions[0].error, fetch_error::storage);
+    EXPECT_EQ((co_await w.fetcher.fetch(w.of(at, 1))).partitions[0].records, 1u);
+  });
+}
+
+TEST(range_reader, a_request_that_goes_away_leaves_nothing_and_harms_nobody) {
+  fetch_world w;
+  w.store.get_delay = 10s;
+  w.play([&]() -> awaitable<void> {
+    auto at = co_await w.make_topic("t");
+    co_await w.write(at, 1, 1000);
+    task_group leaving(w.rt.executor());
+    std::uint64_t records = 0;
+    auto scene = [&]() -> awaitable<void> {
+      leaving.spawn(
+          [](fetch_world& f, topic_partition p) -> awaitable<void> { co_await f.fetcher.fetch(f.of(p, 1)); }(w, at));
+      co_await w.rt.sleep_for(1s);
+      EXPECT_EQ(w.store.gets_under_way, 1u);
+    };
+    co_await together(w.rt, 2, [&](int i) -> awaitable<void> {
+      if (i == 0) {
+        co_await run_then_close(scene(), leaving);
+      } else {
+        co_await w.rt.sleep_for(500ms);
+        auto r = co_await w.fetcher.fetch(w.of(at, 1));  // joins the other's GET
+        records = r.partitions[0].records;
+      }
+    });
+    EXPECT_EQ(records, 1u);
+    EXPECT_EQ(w.store.gets, 1u);
+    EXPECT_EQ(w.memory.held(), 0u);
+  });
+}
+
+TEST(fetcher, reads_hold_no_more_memory_than_there_is_and_all_get_on) {
+  fetch_world w(3'000);
+  w.play([&]() -> awaitable<void> {
+    auto at = co_await w.make_topic("t", 8);
+    co_await w.write(at, 8, 1000);
+    int served = 0;
+    co_await together(w.rt, 40, [&](int i) -> awaitable<void> {
+      auto request = w.of(at, 8);
+      // One and two partitions; every tenth asks for more than there ever is.
+      if (i % 10 != 9) request.partitions.resize(std::size_t(1 + i % 2));
+      auto r = co_await w.fetcher.fetch(request);
+      EXPECT_LE(w.memory.held(), w.memory.bytes_max());
+      EXPECT_GT(w.memory.held(), 0u);
+      co_await w.rt.sleep_for(10ms);  // it is being sent
+      for (const auto& p : r.partitions) EXPECT_EQ(p.error, fetch_error::none);
+      EXPECT_EQ(r.partitions[0].records, 1u);
+      ++served;
+    });
+    EXPECT_EQ(served, 40);
+    EXPECT_EQ(w.memory.held(), 0u);
+    EXPECT_EQ(w.memory.waiting(), 0u);
+    EXPECT_LE(w.store.gets, 8u);  // what came while they waited is not read again
+  });
+}
+
+TEST(byte_budget, first_come_first_served_and_the_large_one_is_not_starved) {
+  simulated_world world(1);
+  simulated_runtime rt(world);
+  byte_budget budget(100);
+  std::string order;
+  auto one = [&](int i) -> awaitable<void> {
+    co_await rt.sleep_for(duration(i));
+    auto lease = co_await budget.reserve(i == 2 ? 100 : 40);
+    order += char('0' + i);
+    co_await rt.sleep_for(1s);
+  };
+  rt.run(together(rt, 6, one));
+  EXPECT_EQ(order, "012345");
+  EXPECT_EQ(budget.held(), 0u);
+}
+
+TEST(byte_budget, who_is_cancelled_in_the_queue_makes_room) {
+  simulated_world world(1);
+  simulated_runtime rt(world);
+  byte_budget budget(100);
+  bool got = false;
+  auto scene = [&]() -> awaitable<void> {
+    auto held = co_await budget.reserve(60);
+    task_group leaving(rt.executor()), staying(rt.executor());
+    auto large = [&]() -> awaitable<void> { (void)co_await budget.reserve(90); };
+    auto small = [&]() -> awaitable<void> {
+      auto lease = co_await budget.reserve(40);
+      got = true;
+    };
+    auto wait = [&]() -> awaitable<void> {
+      leaving.spawn(large());
+      co_await rt.sleep_for(1ms);
+      staying.spawn(small());
+      co_await rt.sleep_for(1ms);
+      EXPECT_EQ(budget.waiting(), 2u);
+    };
+    auto both = [&]() -> awaitable<void> {
+      co_await run_then_close(wait(), leaving);
+      co_await rt.sleep_for(1ms);
+    };
+    co_await run_then_close(both(), staying);
+    EXPECT_TRUE(got);
+  };
+  rt.run(scene());
+  EXPECT_EQ(budget.held(), 0u);
+  EXPECT_EQ(budget.waiting(), 0u);
+}
+}  // namespace
+}  // namespace yaks::fetch
