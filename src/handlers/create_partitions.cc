@@ -46,8 +46,10 @@ awaitable<wire::create_partitions_response> create_partitions(services& s, const
     }
   }
   if (commands.empty()) co_return answer;
-  auto outcomes = co_await s.log.submit_all(std::move(commands));
-  for (std::size_t i = 0; i < outcomes.size(); ++i) answer.results[places[i]].error_code = code_of(outcomes[i]);
+  auto outcomes = co_await submit_until(s, std::move(commands), answer_by(context, request.timeout_ms));
+  if (!outcomes)
+    for (auto i : places) answer.results[i].error_code = error_code::request_timed_out;
+  for (std::size_t i = 0; outcomes && i < outcomes->size(); ++i) answer.results[places[i]].error_code = code_of((*outcomes)[i]);
   co_return answer;
 }
 }  // namespace yaks::handlers

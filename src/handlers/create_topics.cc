@@ -110,10 +110,15 @@ awaitable<wire::create_topics_response> create_topics(services& s, const wire::c
     commands.push_back(std::move(command));
   }
   if (commands.empty()) co_return answer;
-  auto outcomes = co_await s.log.submit_all(std::move(commands));
-  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+  auto outcomes = co_await submit_until(s, std::move(commands), answer_by(context, request.timeout_ms));
+  if (!outcomes)
+    for (auto i : places) {
+      answer.topics[i].error_code = error_code::request_timed_out;
+      answer.topics[i].topic_id = {};
+    }
+  for (std::size_t i = 0; outcomes && i < outcomes->size(); ++i) {
     auto& out = answer.topics[places[i]];
-    out.error_code = code_of(outcomes[i]);
+    out.error_code = code_of((*outcomes)[i]);
     if (out.error_code == error_code::none) {
       describe(out, request.topics[places[i]], partitions[i]);
       continue;

@@ -48,8 +48,10 @@ awaitable<wire::delete_topics_response> delete_topics(services& s, const wire::d
     commands.push_back({topic->id});
   }
   if (commands.empty()) co_return answer;
-  auto outcomes = co_await s.log.submit_all(std::move(commands));
-  for (std::size_t i = 0; i < outcomes.size(); ++i) answer.responses[places[i]].error_code = code_of(outcomes[i]);
+  auto outcomes = co_await submit_until(s, std::move(commands), answer_by(context, request.timeout_ms));
+  if (!outcomes)
+    for (auto i : places) answer.responses[i].error_code = error_code::request_timed_out;
+  for (std::size_t i = 0; outcomes && i < outcomes->size(); ++i) answer.responses[places[i]].error_code = code_of((*outcomes)[i]);
   co_return answer;
 }
 }  // namespace yaks::handlers

@@ -61,7 +61,7 @@ awaitable<wire::metadata_response> metadata(services& s, const wire::metadata_re
     for (const auto& t : *request.topics)
       if (t.name && is_valid_topic_name(*t.name) && !find(s, t) && names.insert(*t.name).second)
         missing.push_back(new_topic(s, *t.name, s.broker.default_partitions));
-    if (!missing.empty()) co_await s.log.submit_all(std::move(missing));  // what failed is unknown below
+    if (!missing.empty()) is_current = (co_await submit_until(s, std::move(missing), context.arrived + patience)).has_value();
   }
   for (const auto& t : *request.topics) {
     if (const auto* topic = find(s, t)) {

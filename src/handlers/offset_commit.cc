@@ -71,7 +71,15 @@ awaitable<wire::offset_commit_response> offset_commit(services& s, const wire::o
     }
   }
   if (command.offsets.empty()) co_return answer;
-  auto outcome = co_await s.log.submit(std::move(command));
+  std::vector<metadata::commit_group_offsets> commands;
+  commands.push_back(std::move(command));
+  auto outcomes = co_await submit_until(s, std::move(commands), context.arrived + patience);
+  if (!outcomes) {
+    for (auto [topic, partition] : places)
+      answer.topics[topic].partitions[partition].error_code = error_code::coordinator_not_available;
+    co_return answer;
+  }
+  const auto& outcome = outcomes->front();
   for (std::size_t i = 0; i < places.size(); ++i) {
     auto& out = answer.topics[places[i].first].partitions[places[i].second];
     if (outcome) out.error_code = code_of(outcome->errors[i]);

@@ -3,14 +3,17 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "fetch/fetcher.hpp"
 #include "fetch/offset_lookup.hpp"
 #include "ingest/write_buffer.hpp"
 #include "metadata/replica.hpp"
 #include "metrics/registry.hpp"
+#include "runtime/first_of.hpp"
 #include "runtime/runtime.hpp"
 
 namespace yaks::handlers {
@@ -68,6 +71,23 @@ struct services {
   topic_metrics& topics;
   broker_settings broker;
 };
+
+// submit_all() for a request that somebody waits for: nothing where the outcomes are not known at `deadline`, because the log
+// is away. What was submitted may still happen.
+template <class Command>
+using outcomes_of = std::vector<result<typename metadata::outcome_of<Command>::type, metadata::submit_error>>;
+template <class Command>
+awaitable<void> submit_into(metadata::replica& log, std::vector<Command> commands, std::optional<outcomes_of<Command>>& out) {
+  out = co_await log.submit_all(std::move(commands));
+}
+template <class Command>
+awaitable<std::optional<outcomes_of<Command>>> submit_until(services& s, std::vector<Command> commands, time_point deadline) {
+  std::optional<outcomes_of<Command>> out;
+  co_await first_of(submit_into(s.log, std::move(commands), out), s.rt.sleep_until(deadline));
+  co_return out;
+}
+// For requests that do not say how long their client waits: less than any client's default.
+inline constexpr duration patience = 10s;
 
 // What a handler knows of the request besides its message.
 struct request_context {

@@ -1,5 +1,6 @@
 // What the handlers that make and change topics share.
 #pragma once
+#include <algorithm>
 #include <string_view>
 
 #include "handlers/services.hpp"
@@ -14,6 +15,12 @@ inline constexpr std::int32_t partitions_per_topic_max = 100'000;
 inline metadata::create_topic new_topic(services& s, std::string_view name, std::int32_t partitions) {
   auto high = s.rt.random(), low = s.rt.random();
   return {.id = topic_id(uuid::v4(high, low)), .name = std::string(name), .partitions = partitions, .configs = {}};
+}
+
+// A little before the client gives up.
+inline time_point answer_by(const request_context& context, std::int32_t timeout_ms) {
+  auto timeout = std::chrono::milliseconds(std::max(timeout_ms, 0));
+  return context.arrived + timeout - std::min<duration>(timeout / 20, 500ms);
 }
 
 // What came of a command about topics.

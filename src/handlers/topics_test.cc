@@ -236,6 +236,34 @@ TEST(describe_configs, lists_all_with_defaults_in_every_version) {
   });
 }
 
+TEST(topics, changes_end_with_their_timeout_while_the_log_is_away) {
+  broker_world w;
+  w.play([&]() -> awaitable<void> {
+    co_await w.make_topic("t");
+    w.log.hooks.before_append = [](metadata::append_id) { return std::optional(metadata::log_error::unavailable); };
+    auto begun = w.rt.now();
+    wire::create_topics_request c{.timeout_ms = 2000};
+    c.topics.push_back({.name = "new", .num_partitions = 1, .replication_factor = 1});
+    auto created = co_await w.ask(7, c);
+    EXPECT_EQ(created.topics[0].error_code, error_code::request_timed_out);
+    EXPECT_EQ(created.topics[0].topic_id, uuid{});
+    wire::create_partitions_request p{.timeout_ms = 2000};
+    p.topics.push_back({.name = "t", .count = 3});
+    EXPECT_EQ((co_await w.ask(3, p)).results[0].error_code, error_code::request_timed_out);
+    wire::delete_topics_request d{.timeout_ms = 2000};
+    d.topic_names = {"t"};
+    EXPECT_EQ((co_await w.ask(5, d)).responses[0].error_code, error_code::request_timed_out);
+    EXPECT_LE(w.rt.now() - begun, 6s);
+    wire::metadata_request m;
+    m.topics = {named("other")};
+    EXPECT_EQ((co_await w.ask(9, m)).topics[0].error_code, error_code::leader_not_available);
+    wire::offset_commit_request o{.group_id = "g"};
+    o.topics.push_back({.name = "t", .partitions = {{.partition_index = 0, .committed_offset = 1}}});
+    EXPECT_EQ((co_await w.ask(8, o)).topics[0].partitions[0].error_code, error_code::coordinator_not_available);
+    EXPECT_LE(w.rt.now() - begun, 30s);
+  });
+}
+
 TEST(topics, nothing_is_denied_while_the_log_cannot_be_read) {
   broker_world w;
   w.play([&]() -> awaitable<void> {
