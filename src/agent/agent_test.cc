@@ -43,7 +43,7 @@ config::settings settings_of(std::int32_t node) {
 
 class client {
  public:
-  client(runtime& rt, std::unique_ptr<byte_stream> stream) : rt_(rt), stream_(std::move(stream)) {}
+  explicit client(std::unique_ptr<byte_stream> stream) : stream_(std::move(stream)) {}
   template <class Request>
   awaitable<void> send(std::int16_t version, const Request& message) {
     co_await stream_->write_all(wire::encode_request_frame(++last_, "test", version, message).segments);
@@ -92,7 +92,6 @@ class client {
       got += co_await stream_->read_some(std::as_writable_bytes(std::span(all.data(), n)).subspan(got));
     co_return all;
   }
-  runtime& rt_;
   std::unique_ptr<byte_stream> stream_;
   std::int32_t last_ = 0;
 };
@@ -134,7 +133,7 @@ struct cluster {
   }
   awaitable<std::unique_ptr<client>> connect(std::int32_t node) {
     co_return std::make_unique<client>(
-        rt, co_await network.connect({.host = "localhost", .port = std::uint16_t(9000 + node)}));
+        co_await network.connect({.host = "localhost", .port = std::uint16_t(9000 + node)}));
   }
   awaitable<void> until(std::function<bool()> condition) {
     while (!condition()) co_await rt.sleep_for(1ms);
@@ -308,6 +307,132 @@ TEST(agent, a_long_poll_is_woken_by_another_agents_produce) {
     EXPECT_EQ(values_of(co_await kb->fetched()), (std::vector<std::string>{"a"}));
     EXPECT_LE(c.rt.now() - begun, 200ms);
   });
+}
+
+// ---- at random
+
+// What the seeds have provoked, all together: a run without it proves nothing.
+struct {
+  std::uint64_t switches = 0;
+} provoked;
+
+// An idempotent producer with five requests in flight; whatever goes wrong, it goes to another agent and sends again,
+// in order, all that has no answer.
+awaitable<void> produce_somewhere(cluster& c, std::int64_t id, std::string topic, std::vector<std::int64_t>& offsets,
+                                  int count) {
+  std::unique_ptr<client> k;
+  int sent = 0;
+  while (int(offsets.size()) < count) {
+    bool failed = false;
+    try {
+      if (!k) {
+        k = co_await c.connect(1 + std::int32_t(c.rt.random_below(2)));
+        sent = int(offsets.size());
+      }
+      for (; sent < count && sent < int(offsets.size()) + 5; ++sent) {
+        co_await k->produce(topic, fmt::format("p{}-{}", id, sent), of_producer(id, sent), -1, 1500);
+        if (c.rt.random_below(3) == 0) co_await c.rt.sleep_for(duration(std::int64_t(c.rt.random_below(30'000'000))));
+      }
+      auto answer = co_await k->produced();
+      if (answer.error_code == error_code::none)
+        offsets.push_back(answer.base_offset);
+      else
+        failed = true;
+      // Nobody has sent anything before the earliest one that is not acknowledged.
+      YAKS_CHECK(answer.error_code != error_code::out_of_order_sequence_number,
+                 "the earliest batch is never out of order");
+    } catch (const boost::system::system_error& error) {
+      if (error.code() == asio::error::operation_aborted) throw;
+      failed = true;
+    }
+    if (!failed && c.rt.random_below(20) == 0) failed = true;  // the answers of the others get lost
+    if (failed) {
+      k.reset();
+      ++provoked.switches;
+      co_await c.rt.sleep_for(duration(std::int64_t(c.rt.random_below(200'000'000))));
+    }
+  }
+}
+
+void random_run(std::uint64_t seed) {
+  SCOPED_TRACE(seed);
+  cluster c(seed);
+  bool faults = true;
+  auto chance = [&](unsigned permille) { return faults && c.world.chance.below(1000) < permille; };
+  c.store.put_delay_of = [&](std::size_t) { return c.world.chance.between(1ms, 300ms); };
+  c.store.fail_put = [&](std::size_t) { return chance(150) ? std::optional(object_error::unavailable) : std::nullopt; };
+  constexpr int producers = 4, count = 30;
+  std::vector<std::vector<std::int64_t>> offsets(producers);
+  c.play([&]() -> awaitable<void> {
+    auto change = [](config::settings& s) { s.write.flush_interval = 20ms; };
+    auto *a = co_await c.start(1, change), *b = co_await c.start(2, change);
+    co_await c.until([&] { return a->ready && b->ready; });
+    auto k = co_await c.connect(1);
+    EXPECT_EQ(co_await k->make_topic("t"), error_code::none);
+    c.log.hooks.before_append = [&](metadata::append_id) {
+      return chance(150) ? std::optional(metadata::log_error::unavailable) : std::nullopt;
+    };
+    c.log.hooks.after_append = [&](metadata::append_id) {
+      return chance(150) ? std::optional(metadata::log_error::unknown) : std::nullopt;
+    };
+    c.log.hooks.before_read = [&] {
+      return chance(100) ? std::optional(metadata::log_error::unavailable) : std::nullopt;
+    };
+    c.log.hooks.lose_notification = [&] { return chance(300); };
+    task_group producing(c.rt.executor());
+    auto all = [&]() -> awaitable<void> {
+      for (int i = 0; i < producers; ++i)
+        producing.spawn(produce_somewhere(c, 100 + i, "t", offsets[std::size_t(i)], count));
+      auto calm = c.rt.now() + 60s;
+      auto restart = c.rt.now() + c.world.chance.between(100ms, 3s);
+      bool restarted = false;
+      while (producing.size() > 0) {
+        co_await c.rt.sleep_for(10ms);
+        if (c.rt.now() > calm) faults = false;
+        if (!restarted && c.rt.now() > restart) {  // one agent leaves and comes back
+          restarted = true;
+          a->stop.ask();
+          co_await c.until([&] { return a->ended; });
+          EXPECT_EQ(a->failure, "");
+          a->the_agent.reset();
+          co_await a->session.close();
+          auto* again = co_await c.start(1, change);
+          co_await c.until([&] { return again->ready; });
+        }
+      }
+    };
+    co_await run_then_close(all(), producing);
+    faults = false;
+    // And both say so to consumers.
+    for (std::int32_t node : {1, 2}) {
+      auto reader = co_await c.connect(node);
+      std::vector<std::string> seen;
+      auto expected = c.stored("t");
+      while (seen.size() < expected.size()) {
+        co_await reader->fetch("t", std::int64_t(seen.size()));
+        auto p = co_await reader->fetched();
+        auto values = values_of(p);
+        if (p.error_code != error_code::none || values.empty()) break;
+        seen.insert(seen.end(), values.begin(), values.end());
+      }
+      EXPECT_EQ(seen, expected) << node;
+    }
+  });
+  auto values = c.stored("t");
+  EXPECT_EQ(values.size(), std::size_t(producers * count));
+  for (int i = 0; i < producers; ++i)
+    for (std::size_t n = 0; n < offsets[std::size_t(i)].size(); ++n) {
+      auto at = offsets[std::size_t(i)][n];
+      EXPECT_TRUE(at >= 0 && std::size_t(at) < values.size() &&
+                  values[std::size_t(at)] == fmt::format("p{}-{}", 100 + i, n))
+          << i << " " << n;
+      EXPECT_TRUE(n == 0 || offsets[std::size_t(i)][n - 1] < at) << i << " " << n;
+    }
+}
+
+TEST(agents_at_random, producers_that_go_from_one_to_the_other_lose_and_repeat_nothing) {
+  for (std::uint64_t seed = 1; seed <= 100 && !testing::Test::HasFailure(); ++seed) random_run(seed);
+  EXPECT_GT(provoked.switches, 1000u);
 }
 }  // namespace
 }  // namespace yaks

@@ -77,7 +77,7 @@ class broker_world : public ingest_world {
   }
   // Every version that is served, each in a fresh scene of the same world.
   void play_versions(wire::api_key key, std::function<awaitable<void>(std::int16_t)> scene) {
-    play([this, key, scene]() -> awaitable<void> {
+    play([key, scene]() -> awaitable<void> {
       auto served = wire::find_api(key)->served;
       for (auto v = served.first; v <= served.last; ++v) {
         SCOPED_TRACE(fmt::format("version {}", v));
