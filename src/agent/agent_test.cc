@@ -434,5 +434,71 @@ TEST(agents_at_random, producers_that_go_from_one_to_the_other_lose_and_repeat_n
   for (std::uint64_t seed = 1; seed <= 100 && !testing::Test::HasFailure(); ++seed) random_run(seed);
   EXPECT_GT(provoked.switches, 1000u);
 }
+
+// Broken off between any two steps, as by a failure of another part: nothing is used after its end, and what was
+// acknowledged is in the log.
+TEST(agents_at_random, broken_off_at_any_moment_keeps_what_it_acknowledged) {
+  std::size_t acknowledged_in_all = 0;
+  for (std::uint64_t seed = 1; seed <= 150 && !testing::Test::HasFailure(); ++seed) {
+    SCOPED_TRACE(seed);
+    cluster c(seed);
+    c.store.put_delay_of = [&](std::size_t) { return c.world.chance.between(1ms, 100ms); };
+    std::vector<std::vector<std::int64_t>> offsets(3);
+    c.play([&]() -> awaitable<void> {
+      auto* first = co_await c.start(1, [](config::settings& s) { s.write.flush_interval = 20ms; });
+      co_await c.until([&] { return first->ready; });
+      auto k = co_await c.connect(1);
+      EXPECT_EQ(co_await k->make_topic("t"), error_code::none);
+      first->stop.ask();
+      co_await c.until([&] { return first->ended; });
+      // The one that is broken off.
+      cluster::member m(c.rt, c.log, 2);
+      co_await m.session.open();
+      co_await m.session.hold_node_id(node_id(2), 1s);
+      m.the_agent = std::make_unique<agent>(c.rt, c.network.listen({.host = "0.0.0.0", .port = 9002}), m.session,
+                                            c.store, settings_of(2), m.metrics);
+      m.the_agent->on_ready = [&m] { m.ready = true; };
+      task_group living(c.rt.executor()), clients(c.rt.executor());
+      auto producing = [&](std::size_t i) -> awaitable<void> {
+        auto mine = co_await c.connect(2);
+        for (int n = 0; n < 200; ++n) {
+          co_await mine->produce("t", fmt::format("p{}-{}", i, n), of_producer(std::int64_t(i), n));
+          if (n >= 4) offsets[i].push_back((co_await mine->produced()).base_offset);
+        }
+      };
+      auto polling = [&]() -> awaitable<void> {
+        auto mine = co_await c.connect(2);
+        for (std::int64_t at = 0;;) {
+          co_await mine->fetch("t", at, 1000);
+          at += std::int64_t(values_of(co_await mine->fetched()).size());
+        }
+      };
+      auto life = [&]() -> awaitable<void> {
+        living.spawn(c.live(m));
+        co_await c.until([&] { return m.ready; });
+        for (std::size_t i = 0; i < offsets.size(); ++i) clients.spawn(producing(i));
+        clients.spawn(polling());
+        co_await c.rt.sleep_for(c.world.chance.between(0ms, 600ms));
+      };
+      auto death = [&]() -> awaitable<void> { co_await run_then_close(life(), living); };
+      auto quiet = [&]() -> awaitable<void> {
+        try {
+          co_await run_then_close(death(), clients);
+        } catch (const boost::system::system_error&) {  // of clients whose connection broke
+        }
+      };
+      co_await quiet();
+      EXPECT_TRUE(m.ended);
+      m.the_agent.reset();
+      co_await m.session.close();
+    });
+    auto values = c.stored("t");
+    for (std::size_t i = 0; i < offsets.size(); ++i)
+      for (std::size_t n = 0; n < offsets[i].size(); ++n, ++acknowledged_in_all)
+        EXPECT_TRUE(std::size_t(offsets[i][n]) < values.size() &&
+                    values[std::size_t(offsets[i][n])] == fmt::format("p{}-{}", i, n));
+  }
+  EXPECT_GT(acknowledged_in_all, 500u);
+}
 }  // namespace
 }  // namespace yaks
