@@ -324,7 +324,11 @@ void write_buffer::remember(const flush& f, const built_object& built) {
 awaitable<void> write_buffer::wake_at_deadlines() {
   for (;;) {
     while (open_.empty() && under_way_.empty()) co_await changed_.wait();
-    co_await rt_.sleep_for(50ms);
+    // Those who begin to wait meanwhile may hear of their deadline this much too late.
+    auto due = rt_.now() + 50ms;
+    for (auto* queue : {&open_, &under_way_})
+      for (auto& f : *queue) due = std::min(due, f->next_deadline_);
+    co_await rt_.sleep_until(due);
     auto now = rt_.now();
     for (auto* queue : {&open_, &under_way_})
       for (auto& f : *queue)
