@@ -347,7 +347,7 @@ class Bench:
         server = Process("versitygw",
                          [tools / "bin/versitygw", "--port", f"127.0.0.1:{self.s3_port}", "--region", "us-east-1",
                           "--virtual-domain", "localhost", "--keep-alive", "--quiet", "--health", "/health",
-                          "--data-integrity-etag", "posix", data],
+                          "posix", "--data-integrity-etag", data],
                          self.folder / "s3.log", os.environ | {"ROOT_ACCESS_KEY": "test", "ROOT_SECRET_KEY": "test"})
         self.processes.append(server)
         server.wait_ready(lambda: accepts(self.s3_port))
