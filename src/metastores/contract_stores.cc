@@ -4,6 +4,8 @@
 #include <filesystem>
 
 #include "metastores/memory/memory_metastore.hpp"
+#include "metastores/postgres/postgres_metastore.hpp"
+#include "metastores/postgres/test_database.hpp"
 #include "metastores/sqlite/database.hpp"
 #include "metastores/sqlite/sqlite_metastore.hpp"
 
@@ -58,6 +60,36 @@ class sqlite_under_test final : public store_under_test {
   metrics::registry metrics_;
   std::string directory_;
 };
+
+class postgres_under_test final : public store_under_test {
+ public:
+  postgres_under_test(runtime& rt, const std::string& conninfo) : rt_(rt), database_(conninfo) {}
+  std::unique_ptr<metadata::metastore> make_session() override {
+    auto settings = database_.settings();
+    settings.run_migrations = true;
+    return std::make_unique<postgres_metastore>(rt_, metrics_, settings);
+  }
+  bool is_shared() const override { return true; }
+  void lose_after(log_sequence last) override {
+    database_.sql("delete from yaks.entries where seq > " + std::to_string(last.value()));
+    database_.sql(
+        "update yaks.head h set seq = e.seq, incarnation = e.incarnation, number = e.number "
+        "from yaks.entries e where e.seq = " +
+        std::to_string(last.value()));
+  }
+  void trim_to(log_sequence last) override {
+    database_.sql(
+        "update yaks.head h set trimmed_seq = e.seq, trimmed_incarnation = e.incarnation, trimmed_number = e.number "
+        "from yaks.entries e where e.seq = " +
+        std::to_string(last.value()));
+    database_.sql("delete from yaks.entries where seq <= " + std::to_string(last.value()));
+  }
+
+ private:
+  runtime& rt_;
+  metrics::registry metrics_;
+  postgres::test_database database_;
+};
 }  // namespace
 
 std::unique_ptr<store_under_test> make_store(store_kind kind, runtime& rt, std::string& why_not) {
@@ -67,7 +99,8 @@ std::unique_ptr<store_under_test> make_store(store_kind kind, runtime& rt, std::
     case store_kind::sqlite:
       return std::make_unique<sqlite_under_test>(rt);
     case store_kind::postgres:
-      why_not = "set YAKS_TEST_POSTGRES to the conninfo of a role that may create databases";
+      if (auto conninfo = postgres::test_conninfo()) return std::make_unique<postgres_under_test>(rt, *conninfo);
+      why_not = postgres::no_test_server;
       break;
   }
   return nullptr;

@@ -1,0 +1,241 @@
+#include "metastores/postgres/migrations.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "metadata/log_store.hpp"
+#include "metadata/metastore.hpp"
+
+namespace yaks::metastores::postgres {
+using metadata::metastore_error;
+
+namespace {
+// Migration N brings a database from version N-1 to N. Never changed once released: only added to.
+constexpr const char* migrations[] = {
+    // 1: the log.
+    R"sql(
+create table yaks.cluster (cluster_id text not null);
+comment on table yaks.cluster is 'One row: the id that this cluster keeps for ever.';
+
+create table yaks.head (
+  log_id integer primary key,
+  seq bigint not null, time_ms bigint not null,
+  incarnation uuid not null, number bigint not null,
+  previous_incarnation uuid not null, previous_number bigint not null,
+  trimmed_seq bigint not null, trimmed_incarnation uuid not null, trimmed_number bigint not null
+) with (fillfactor = 10);  -- room for many versions of the one row on its page: updates stay HOT
+comment on table yaks.head is 'One row per log: its last entry, the one before it, and the last one that was trimmed.';
+
+create table yaks.entries (
+  log_id integer not null, seq bigint not null,
+  incarnation uuid not null, number bigint not null,
+  time_ms bigint not null, payload bytea not null,
+  primary key (log_id, seq)
+) with (toast_tuple_target = 8160);
+-- Read often and soon: in line as far as a page goes, never compressed.
+alter table yaks.entries alter column payload set storage external;
+comment on table yaks.entries is 'The metadata log. Agents replay it; nothing else may write it.';
+
+insert into yaks.head values (0, 0, 0, '00000000-0000-0000-0000-000000000000', 0,
+  '00000000-0000-0000-0000-000000000000', 0, 0, '00000000-0000-0000-0000-000000000000', 0);
+
+-- Appends one entry for a caller who has applied everything up to p_applied_*. First row: the new head and its time, ids
+-- and payload null. Then the entries between what was applied and the new one, which the caller knows by itself, as far as
+-- 4 MiB go.
+--
+-- VOLATILE, so that the read takes its snapshot after the lock on the head row was got: in one statement with CTEs it would
+-- miss what others committed while this one waited. An error undoes the update of the head.
+create function yaks.append(p_log_id integer, p_applied_seq bigint, p_applied_incarnation uuid, p_applied_number bigint,
+                            p_incarnation uuid, p_number bigint, p_payload bytea)
+returns table (entry_seq bigint, entry_incarnation uuid, entry_number bigint, entry_time_ms bigint, entry_payload bytea)
+language plpgsql volatile as $function$
+declare
+  h yaks.head;
+  now_ms bigint;
+  is_same boolean;
+  payload_bytes bigint := 0;
+begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    raise exception 'yaks.append needs READ COMMITTED: other levels miss entries' using errcode = 'YK003';
+  end if;
+  if current_setting('synchronous_commit') in ('off', 'local') then
+    perform set_config('synchronous_commit', 'on', true);
+  end if;
+  update yaks.head set
+    seq = seq + 1, time_ms = greatest(time_ms, floor(extract(epoch from clock_timestamp()) * 1000)::bigint),
+    previous_incarnation = incarnation, previous_number = number, incarnation = p_incarnation, number = p_number
+  where log_id = p_log_id returning * into h;
+  if not found then
+    raise exception 'there is no log %', p_log_id using errcode = 'YK003';
+  end if;
+  -- The update reads the clock before it waits for the row, and again after the wait only if the row has changed meanwhile:
+  -- not when who held it rolled back.
+  now_ms := floor(extract(epoch from clock_timestamp()) * 1000)::bigint;
+  if now_ms > h.time_ms + 10 then
+    update yaks.head set time_ms = now_ms where log_id = p_log_id;
+    h.time_ms := now_ms;
+  end if;
+
+  if p_applied_seq = h.seq - 1 then
+    is_same := p_applied_incarnation = h.previous_incarnation and p_applied_number = h.previous_number;
+  elsif p_applied_seq < h.trimmed_seq then
+    raise exception 'the log is trimmed up to %', h.trimmed_seq using errcode = 'YK001';
+  elsif p_applied_seq = h.trimmed_seq then
+    is_same := p_applied_incarnation = h.trimmed_incarnation and p_applied_number = h.trimmed_number;
+  else
+    is_same := exists (select from yaks.entries e where e.log_id = p_log_id and e.seq = p_applied_seq and e.seq < h.seq
+                       and e.incarnation = p_applied_incarnation and e.number = p_applied_number);
+  end if;
+  if not is_same then
+    raise exception 'the log has another entry % or ends before it', p_applied_seq using errcode = 'YK002';
+  end if;
+
+  insert into yaks.entries values (p_log_id, h.seq, p_incarnation, p_number, h.time_ms, p_payload);
+  entry_seq := h.seq;
+  entry_time_ms := h.time_ms;
+  return next;
+  if p_applied_seq < h.seq - 1 then
+    for entry_seq, entry_incarnation, entry_number, entry_time_ms, entry_payload in
+      select e.seq, e.incarnation, e.number, e.time_ms, e.payload from yaks.entries e
+      where e.log_id = p_log_id and e.seq > p_applied_seq and e.seq < h.seq order by e.seq
+    loop
+      exit when payload_bytes > 0 and payload_bytes + octet_length(entry_payload) > 4194304;
+      payload_bytes := payload_bytes + octet_length(entry_payload);
+      return next;
+    end loop;
+  end if;
+end
+$function$;
+
+-- The entries after what the caller has applied, as far as 4 MiB go. First row: the head and the clock, ids and payload
+-- null. STABLE: head and entries are of one snapshot, the calling statement's.
+create function yaks.read_after(p_log_id integer, p_applied_seq bigint, p_applied_incarnation uuid, p_applied_number bigint)
+returns table (entry_seq bigint, entry_incarnation uuid, entry_number bigint, entry_time_ms bigint, entry_payload bytea)
+language plpgsql stable as $function$
+declare
+  h yaks.head;
+  is_same boolean;
+  payload_bytes bigint := 0;
+begin
+  select * into h from yaks.head where log_id = p_log_id;
+  if not found then
+    raise exception 'there is no log %', p_log_id using errcode = 'YK003';
+  end if;
+  if p_applied_seq = h.seq then
+    is_same := p_applied_incarnation = h.incarnation and p_applied_number = h.number;
+  elsif p_applied_seq < h.trimmed_seq then
+    raise exception 'the log is trimmed up to %', h.trimmed_seq using errcode = 'YK001';
+  elsif p_applied_seq = h.trimmed_seq then
+    is_same := p_applied_incarnation = h.trimmed_incarnation and p_applied_number = h.trimmed_number;
+  else
+    is_same := exists (select from yaks.entries e where e.log_id = p_log_id and e.seq = p_applied_seq and e.seq <= h.seq
+                       and e.incarnation = p_applied_incarnation and e.number = p_applied_number);
+  end if;
+  if not is_same then
+    raise exception 'the log has another entry % or ends before it', p_applied_seq using errcode = 'YK002';
+  end if;
+  entry_seq := h.seq;
+  entry_time_ms := greatest(h.time_ms, floor(extract(epoch from clock_timestamp()) * 1000)::bigint);
+  return next;
+  if p_applied_seq < h.seq then
+    for entry_seq, entry_incarnation, entry_number, entry_time_ms, entry_payload in
+      select e.seq, e.incarnation, e.number, e.time_ms, e.payload from yaks.entries e
+      where e.log_id = p_log_id and e.seq > p_applied_seq order by e.seq
+    loop
+      exit when payload_bytes > 0 and payload_bytes + octet_length(entry_payload) > 4194304;
+      payload_bytes := payload_bytes + octet_length(entry_payload);
+      return next;
+    end loop;
+  end if;
+end
+$function$;
+)sql",
+};
+static_assert(metadata::tail_bytes_max == 4194304, "the functions above say the same");
+
+// Any number that others are unlikely to use: agents that start together migrate one after the other.
+constexpr const char* lock_sql = "select pg_advisory_xact_lock(8746217930041)";
+
+awaitable<int> read_version(connection& on) {
+  // Not to_regclass: in a transaction that has waited for the lock it may answer from a cache that is older than the
+  // wait.
+  auto found = co_await on.query(
+      "select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace "
+      "where n.nspname = 'yaks' and c.relname = 'schema_version'");
+  if (!found.is_done()) throw metastore_error("cannot look for the schema yaks: " + found.message);
+  if (found.text(0, 0) == "0") co_return 0;
+  auto version = co_await on.query("select version from yaks.schema_version");
+  if (!version.is_done()) throw metastore_error("cannot read yaks.schema_version: " + version.message);
+  if (version.row_count() != 1)
+    throw metastore_error("yaks.schema_version has no row: is this database restored completely?");
+  co_return std::stoi(version.text(0, 0));
+}
+
+void refuse_newer(int version, const postgres_settings& settings) {
+  if (version > schema_version())
+    throw metastore_error(
+        fmt::format("the schema yaks in database {} at {} has version {}, this yaks knows {}: it was migrated by a "
+                    "newer yaks; start that one",
+                    settings.database, where(settings), version, schema_version()));
+}
+
+awaitable<void> must(connection& on, std::string sql, parameters with, const postgres_settings& settings) {
+  auto got = co_await on.query(std::move(sql), std::move(with));
+  if (got.is_done()) co_return;
+  auto hint = got.sqlstate == "42501"
+                  ? fmt::format(": user {} may not; let its owner run `grant create on database {} to {}`",
+                                settings.user, settings.database, settings.user)
+                  : std::string();
+  throw metastore_error(
+      fmt::format("cannot migrate database {} at {}: {}{}", settings.database, where(settings), got.message, hint));
+}
+}  // namespace
+
+int schema_version() {
+  return int(std::size(migrations));
+}
+
+awaitable<std::string> migrate(connection& on, const postgres_settings& settings, std::string new_cluster_id) {
+  auto version = co_await read_version(on);
+  refuse_newer(version, settings);
+  if (version < schema_version() && !settings.run_migrations) {
+    if (version == 0)
+      throw metastore_error(
+          fmt::format("database {} at {} has no schema yaks yet: start once with YAKS_RUN_MIGRATIONS=true",
+                      settings.database, where(settings)));
+    throw metastore_error(
+        fmt::format("the schema yaks in database {} at {} has version {}, this yaks needs {}: start once with "
+                    "YAKS_RUN_MIGRATIONS=true",
+                    settings.database, where(settings), version, schema_version()));
+  }
+  if (version < schema_version()) {
+    // The commit below waits for the disk: connections set synchronous_commit. An error leaves the transaction open;
+    // the connection is not used after it.
+    co_await must(on, "begin isolation level read committed", {}, settings);
+    co_await must(on, lock_sql, {}, settings);
+    version = co_await read_version(on);  // another agent may have been first
+    refuse_newer(version, settings);
+    if (version == 0) {
+      co_await must(on, "create schema if not exists yaks", {}, settings);
+      co_await must(
+          on, "create table yaks.schema_version (version integer not null); insert into yaks.schema_version values (0)",
+          {}, settings);
+    }
+    for (int next = version; next < schema_version(); ++next) {
+      spdlog::info("migrating database {} to schema version {}", settings.database, next + 1);
+      co_await must(on, migrations[next], {}, settings);
+    }
+    if (version == 0) {
+      parameters id;
+      id.text(new_cluster_id);
+      co_await must(on, "insert into yaks.cluster values ($1)", std::move(id), settings);
+    }
+    co_await must(on, fmt::format("update yaks.schema_version set version = {}", schema_version()), {}, settings);
+    co_await must(on, "commit", {}, settings);
+  }
+  auto cluster = co_await on.query("select cluster_id from yaks.cluster");
+  if (!cluster.is_done()) throw metastore_error("cannot read yaks.cluster: " + cluster.message);
+  if (cluster.row_count() != 1) throw metastore_error("yaks.cluster has no row: is this database restored completely?");
+  co_return cluster.text(0, 0);
+}
+}  // namespace yaks::metastores::postgres

@@ -1,0 +1,333 @@
+#include "metastores/postgres/postgres_metastore.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include "base/check.hpp"
+#include "metastores/postgres/errors.hpp"
+#include "metastores/postgres/migrations.hpp"
+
+namespace yaks::metastores {
+using metadata::append_id;
+using metadata::log_entry;
+using metadata::log_error;
+using metadata::log_position;
+using metadata::log_tail;
+using metadata::metastore_error;
+using postgres::connect_error;
+using postgres::connection;
+using postgres::connection_lost;
+using postgres::outcome;
+using postgres::parameters;
+
+namespace {
+constexpr std::int32_t log_id = 0;  // the only log of this version
+constexpr std::int32_t lock_class =
+    0x79616b73;  // "yaks": the first half of the advisory lock; the node id is the other
+
+// LISTEN, NOTIFY and lock names are per database, as the schema is.
+constexpr const char* channel = "yaks_log";
+
+parameters position_parameters(log_position applied) {
+  parameters with;
+  with.int32(log_id)
+      .int64(applied.sequence.value())
+      .uuid(applied.id.writer.value())
+      .int64(std::int64_t(applied.id.number));
+  return with;
+}
+
+awaitable<void> must(connection& on, const char* sql) {
+  auto got = co_await on.query(sql);
+  if (!got.is_done()) throw connect_error(got.message, got.sqlstate);
+}
+
+// The rows after the first, which tells of the head. All payloads share one buffer.
+std::vector<log_entry> entries_of(const outcome& got) {
+  std::size_t bytes = 0;
+  for (int row = 1; row < got.row_count(); ++row) bytes += got.bytes(row, 4).size();
+  auto memory = chunk::make(bytes);
+  shared_bytes all(memory, {memory->data(), bytes});
+  std::vector<log_entry> entries;
+  entries.reserve(std::size_t(got.row_count()));
+  std::size_t at = 0;
+  for (int row = 1; row < got.row_count(); ++row) {
+    auto payload = got.bytes(row, 4);
+    if (!payload.empty()) std::memcpy(memory->data() + at, payload.data(), payload.size());
+    entries.push_back({.sequence = log_sequence(got.int64(row, 0)),
+                       .id = {incarnation(got.uuid(row, 1)), std::uint64_t(got.int64(row, 2))},
+                       .time = timestamp_ms(got.int64(row, 3)),
+                       .payload = all.slice(at, payload.size())});
+    at += payload.size();
+  }
+  return entries;
+}
+
+awaitable<void> nothing() {
+  co_return;
+}
+}  // namespace
+
+postgres_metastore::postgres_metastore(runtime& rt, metrics::registry& metrics, postgres_settings settings)
+    : rt_(rt),
+      settings_(std::move(settings)),
+      metrics_(metrics),
+      appender_(rt, settings_, "appender", metrics_.reconnects(),
+                {[this] { return application_name(); }, [this](connection& on) { return set_up_appender(on); }}),
+      reader_(rt, settings_, "reader", metrics_.reconnects(),
+              {[this] { return application_name(); }, [this](connection& on) { return set_up_reader(on); }}),
+      watcher_(rt, settings_, "watcher", metrics_.reconnects(),
+               {[this] { return application_name(); }, [this](connection& on) { return set_up_watcher(on); },
+                [this](const postgres::notification& what) { heard(what); }}),
+      tasks_(rt.executor()) {
+  char name[256] = {};
+  if (::gethostname(name, sizeof name - 1) == 0) host_ = name;
+  token_ = fmt::format("{:08x}", std::uint32_t(rt_.random()));
+}
+
+postgres_metastore::~postgres_metastore() = default;
+
+// At most 63 bytes, or PostgreSQL cuts it. The token tells our own sessions from those of another container's
+// process 1.
+std::string postgres_metastore::application_name() const {
+  auto who = node_ ? fmt::format("yaks node {} host", node_->value()) : std::string("yaks host");
+  return fmt::format("{} {:.20} pid {} {}", who, host_, ::getpid(), token_);
+}
+
+std::string postgres_metastore::description() const {
+  return fmt::format("PostgreSQL {} at {}", settings_.database, postgres::where(settings_));
+}
+
+// ---- opening
+// ---------------------------------------------------------------------------------------------------------
+
+awaitable<std::unique_ptr<connection>> postgres_metastore::connect_patiently() {
+  auto due = rt_.now() + settings_.open_patience;
+  for (unsigned attempt = 0;; ++attempt) {
+    std::string problem;
+    bool is_final = false;
+    try {
+      co_return co_await connection::connect(rt_, settings_, application_name());
+    } catch (const connect_error& error) {
+      problem = explain(error, settings_);
+      is_final = error.sqlstate.starts_with("28") || error.sqlstate == "3D000";
+    }
+    if (is_final || rt_.now() >= due) throw metastore_error(problem);
+    if (attempt == 0) spdlog::info("{} Trying for a moment.", problem);
+    co_await rt_.sleep_for(backoff(rt_, attempt, settings_.retry_first, settings_.retry_most));
+  }
+}
+
+awaitable<void> postgres_metastore::open() {
+  YAKS_CHECK(!is_open_, "a metastore is opened once");
+  auto high = rt_.random(), low = rt_.random();
+  auto new_cluster_id = uuid::v4(high, low).kafka_text();
+  {
+    auto on = co_await connect_patiently();
+    if (on->server_version() < 120000)
+      throw metastore_error(
+          fmt::format("PostgreSQL at {} is too old: yaks needs 12 or newer", postgres::where(settings_)));
+    std::string problem;
+    try {
+      cluster_id_ = co_await postgres::migrate(*on, settings_, new_cluster_id);
+    } catch (const connection_lost& lost) {
+      problem = lost.what();
+    }
+    if (!problem.empty())
+      throw metastore_error(fmt::format("lost the connection to PostgreSQL at {} while starting: {}",
+                                        postgres::where(settings_), problem));
+  }
+  is_open_ = true;
+  tasks_.spawn(appender_.run());
+  tasks_.spawn(reader_.run());
+  tasks_.spawn(watcher_.run());
+  tasks_.spawn(send_notifications());
+  tasks_.spawn(keep_node_id());
+}
+
+awaitable<void> postgres_metastore::close() {
+  co_await run_then_close(nothing(), tasks_);
+  is_holding_ = false;
+}
+
+awaitable<void> postgres_metastore::set_up_appender(connection& on) {
+  co_await must(on, "prepare append as select * from yaks.append($1, $2, $3, $4, $5, $6, $7)");
+  co_await must(on, "prepare rename as select set_config('application_name', $1, false)");
+}
+
+awaitable<void> postgres_metastore::set_up_reader(connection& on) {
+  co_await must(on, "prepare read_after as select * from yaks.read_after($1, $2, $3, $4)");
+  co_await must(on, "prepare rename as select set_config('application_name', $1, false)");
+}
+
+awaitable<void> postgres_metastore::set_up_watcher(connection& on) {
+  co_await must(on, fmt::format("listen {}", channel).c_str());
+  // Others' entries are worth a wait for the disk; that somebody should look is not.
+  co_await must(on, "prepare notify as select set_config('synchronous_commit', 'off', true), pg_notify($1, $2)");
+  co_await must(on, "prepare hold as select set_config('application_name', $3, false), pg_try_advisory_lock($1, $2)");
+  co_await must(
+      on,
+      "prepare holder as select coalesce(a.application_name, ''), coalesce(host(a.client_addr), 'a local socket'), "
+      "to_char(a.backend_start, 'YYYY-MM-DD HH24:MI:SS TZ') "
+      "from pg_locks l join pg_stat_activity a using (pid) where l.locktype = 'advisory' and l.granted "
+      "and l.database = (select oid from pg_database where datname = current_database()) "
+      "and l.classid = $1::int::oid and l.objid = $2::bigint::oid and l.objsubid = 2");
+  lock_session_pid_ = 0;  // the lock went with the session before
+  lock_changed_.notify_all();
+  changed_ = true;  // something may have been missed meanwhile
+  change_.notify_all();
+}
+
+// ---- the log
+// ---------------------------------------------------------------------------------------------------------
+
+postgres_metastore::answer postgres_metastore::failed(const std::optional<outcome>& got, bool is_append,
+                                                      const char* what) {
+  if (!got) return failure(log_error::unavailable);  // never sent
+  if (got->what == outcome::kind::lost) return failure(is_append ? log_error::unknown : log_error::unavailable);
+  auto error = postgres::error_of(got->severity, got->sqlstate, is_append);
+  if (error != log_error::trimmed && error != log_error::diverged)
+    spdlog::error("PostgreSQL cannot {} the metadata log: {} (SQLSTATE {})", what, got->message, got->sqlstate);
+  return failure(error);
+}
+
+awaitable<postgres_metastore::answer> postgres_metastore::append(log_position applied, append_id id,
+                                                                 shared_bytes payload) {
+  YAKS_CHECK(is_open_, "a metastore is opened first");
+  if (payload.size() > metadata::entry_bytes_max) co_return failure(log_error::refused);
+  auto begun = rt_.now();
+  auto with = position_parameters(applied);
+  with.uuid(id.writer.value()).int64(std::int64_t(id.number)).bytes(payload);
+  auto got = co_await appender_.call("append", std::move(with));
+  answer tail = log_tail{};
+  if (!got || !got->is_done()) {
+    tail = failed(got, true, "append to");
+  } else if (got->was_warned || got->row_count() == 0) {
+    tail = failure(log_error::unknown);
+  } else {
+    tail->head = log_sequence(got->int64(0, 0));
+    tail->now = timestamp_ms(got->int64(0, 3));
+    tail->entries = entries_of(*got);
+    // Our own entry is not sent back to us. It follows unless the limit cuts the tail before it.
+    std::size_t bytes = payload.size();
+    for (auto& e : tail->entries) bytes += e.payload.size();
+    auto last = tail->entries.empty() ? applied.sequence : tail->entries.back().sequence;
+    if (last + 1 == tail->head && (tail->entries.empty() || bytes <= metadata::tail_bytes_max))
+      tail->entries.push_back({.sequence = tail->head, .id = id, .time = tail->now, .payload = std::move(payload)});
+    notify_wanted_ = true;
+    notify_.notify_all();
+  }
+  metrics_.count(operation::append, rt_.now() - begun, tail ? std::nullopt : std::optional(tail.error()));
+  co_return tail;
+}
+
+awaitable<postgres_metastore::answer> postgres_metastore::read_after(log_position applied) {
+  YAKS_CHECK(is_open_, "a metastore is opened first");
+  auto begun = rt_.now();
+  auto got = co_await reader_.call("read_after", position_parameters(applied));
+  answer tail = log_tail{};
+  if (!got || !got->is_done() || got->row_count() == 0) {
+    tail = failed(got, false, "read");
+  } else {
+    tail->head = log_sequence(got->int64(0, 0));
+    tail->now = timestamp_ms(got->int64(0, 3));
+    tail->entries = entries_of(*got);
+  }
+  metrics_.count(operation::read, rt_.now() - begun, tail ? std::nullopt : std::optional(tail.error()));
+  co_return tail;
+}
+
+awaitable<void> postgres_metastore::wait_for_change() {
+  while (!changed_) co_await change_.wait();
+  changed_ = false;
+}
+
+void postgres_metastore::heard(const postgres::notification& what) {
+  if (what.sender_pid == watcher_.backend_pid()) return;  // our own
+  changed_ = true;
+  change_.notify_all();
+}
+
+awaitable<void> postgres_metastore::send_notifications() {
+  for (;;) {
+    while (!notify_wanted_) co_await notify_.wait();
+    notify_wanted_ = false;
+    auto begun = rt_.now();
+    parameters with;
+    with.text(channel).text(std::to_string(log_id));
+    auto got = co_await watcher_.call("notify", std::move(with));
+    std::optional<log_error> error;  // nothing depends on it: others poll as well
+    if (!got || !got->is_done()) error = log_error::unavailable;
+    metrics_.count(operation::notify, rt_.now() - begun, error);
+    co_await rt_.sleep_until(begun + settings_.notify_interval);
+  }
+}
+
+// ---- the node id
+// -----------------------------------------------------------------------------------------------------
+
+awaitable<std::optional<std::string>> postgres_metastore::try_to_hold() {
+  auto session = watcher_.backend_pid();
+  if (session != 0 && session == lock_session_pid_) co_return "";
+  parameters hold;
+  hold.int32(lock_class).int32(node_->value()).text(application_name());
+  auto got = co_await watcher_.call("hold", std::move(hold));
+  if (!got || !got->is_done()) co_return std::nullopt;
+  if (auto taken = got->bytes(0, 1); !taken.empty() && taken[0] != std::byte{0}) {
+    lock_session_pid_ = watcher_.backend_pid();
+    co_return "";
+  }
+  parameters who;
+  who.int32(lock_class).int64(std::int64_t(std::uint32_t(node_->value())));
+  got = co_await watcher_.call("holder", std::move(who));
+  if (!got || !got->is_done()) co_return std::nullopt;
+  if (got->row_count() == 0) co_return std::nullopt;  // free again by now
+  // A session of ours that the server has not missed yet holds it for us.
+  if (got->text(0, 0) == application_name()) co_return "";
+  co_return fmt::format("\"{}\" from {}, since {}", got->text(0, 0), got->text(0, 1), got->text(0, 2));
+}
+
+awaitable<void> postgres_metastore::hold_node_id(node_id id, duration patience) {
+  YAKS_CHECK(is_open_ && !node_, "one node id per process, after open");
+  node_ = id;
+  auto due = rt_.now() + patience;
+  for (;;) {
+    auto holder = co_await try_to_hold();
+    if (holder && holder->empty()) break;
+    if (rt_.now() >= due) {
+      node_.reset();
+      if (!holder)
+        throw metastore_error(
+            fmt::format("cannot ask PostgreSQL at {} for node id {}", postgres::where(settings_), id.value()));
+      throw metastore_error(
+          fmt::format("node id {} is held by {}: give this agent another one (YAKS_NODE_ID), or stop that one",
+                      id.value(), *holder));
+    }
+    co_await rt_.sleep_for(100ms);
+  }
+  is_holding_ = true;
+  lock_changed_.notify_all();
+  for (auto* session :
+       {&appender_, &reader_}) {  // so that people recognise them; they reconnect under this name as well
+    parameters name;
+    name.text(application_name());
+    (void)co_await session->call("rename", std::move(name));
+  }
+}
+
+// Takes the lock again after the watcher had to reconnect.
+awaitable<void> postgres_metastore::keep_node_id() {
+  for (;;) {
+    while (!is_holding_ || lock_session_pid_ != 0) co_await lock_changed_.wait();
+    auto holder = co_await try_to_hold();
+    if (holder) {
+      bool is_other = !holder->empty();
+      if (is_other && !is_held_by_other_)
+        spdlog::error("node id {} was lost while PostgreSQL was away, and is held by {} now", node_->value(), *holder);
+      is_held_by_other_ = is_other;
+    }
+    if (lock_session_pid_ == 0) co_await rt_.sleep_for(1s);
+  }
+}
+}  // namespace yaks::metastores

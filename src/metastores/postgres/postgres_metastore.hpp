@@ -1,0 +1,74 @@
+// The metadata log in PostgreSQL. Three connections per agent:
+//
+//   appender   appends only. It may stand in the queue for the head row for long, and whatever else it carried would
+//   wait. reader     read_after only: barriers and polls answer while an append waits. watcher    holds the node id (a
+//   session-level advisory lock), LISTENs, and sends our own NOTIFYs. Hardly anything
+//              happens on it, so the lock is lost only with the server or the network, not with every append that goes
+//              wrong.
+//
+// One append is one statement and one round trip; a NOTIFY follows it in an asynchronous transaction of its own, so
+// that no commit waits under PostgreSQL's cluster-wide notification lock, and at most one per notify_interval.
+//
+// Sessions with transaction poolers cannot work: the lock and LISTEN belong to a session.
+#pragma once
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "metadata/metastore.hpp"
+#include "metastores/call_metrics.hpp"
+#include "metastores/postgres/session.hpp"
+#include "metastores/postgres/settings.hpp"
+#include "metrics/registry.hpp"
+#include "runtime/event.hpp"
+#include "runtime/runtime.hpp"
+#include "runtime/task_group.hpp"
+
+namespace yaks::metastores {
+class postgres_metastore final : public metadata::metastore, private metadata::log_store {
+ public:
+  postgres_metastore(runtime& rt, metrics::registry& metrics, postgres_settings settings);
+  ~postgres_metastore() override;
+
+  awaitable<void> open() override;
+  const std::string& cluster_id() const override { return cluster_id_; }
+  awaitable<void> hold_node_id(node_id id, duration patience) override;
+  bool holds_node_id() const override { return is_holding_ && !is_held_by_other_; }
+  metadata::log_store& log() override { return *this; }
+  std::string description() const override;
+  // Must be awaited after an open() that succeeded.
+  awaitable<void> close() override;
+
+ private:
+  using answer = result<metadata::log_tail, metadata::log_error>;
+  awaitable<answer> append(metadata::log_position applied, metadata::append_id id, shared_bytes payload) override;
+  awaitable<answer> read_after(metadata::log_position applied) override;
+  awaitable<void> wait_for_change() override;
+  bool is_shared() const override { return true; }
+
+  awaitable<std::unique_ptr<postgres::connection>> connect_patiently();
+  awaitable<void> set_up_appender(postgres::connection& on);
+  awaitable<void> set_up_reader(postgres::connection& on);
+  awaitable<void> set_up_watcher(postgres::connection& on);
+  void heard(const postgres::notification& what);
+  awaitable<void> send_notifications();
+  awaitable<void> keep_node_id();
+  // Sets what the watcher's session knows about the lock; answers who holds it instead of us, "" where we do.
+  awaitable<std::optional<std::string>> try_to_hold();
+  answer failed(const std::optional<postgres::outcome>& got, bool is_append, const char* what);
+  std::string application_name() const;
+
+  runtime& rt_;
+  postgres_settings settings_;
+  call_metrics metrics_;
+  std::string cluster_id_, host_, token_;
+  std::optional<node_id> node_;
+  bool is_holding_ = false, is_held_by_other_ = false;  // ours since hold_node_id(), unless somebody got it in between
+  int lock_session_pid_ = 0;                            // the watcher's backend that took the lock; 0: none
+  bool changed_ = false, notify_wanted_ = false;
+  event change_, notify_, lock_changed_;
+  postgres::session appender_, reader_, watcher_;
+  task_group tasks_;
+  bool is_open_ = false;
+};
+}  // namespace yaks::metastores
