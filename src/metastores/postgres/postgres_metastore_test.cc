@@ -229,6 +229,32 @@ TEST_F(postgres_store, several_outstanding_appends_are_all_unknown_when_their_se
   });
 }
 
+// So PostgreSQL reports a commit whose wait for a standby was cut short: done here, not replicated.
+TEST_F(postgres_store, a_warning_at_an_append_leaves_it_unknown) {
+  with_store([this](postgres_metastore& store) -> awaitable<void> {
+    database_->sql(
+        "alter function yaks.append rename to append_quietly; "
+        "create function yaks.append(a integer, b bigint, c uuid, d bigint, e uuid, f bigint, g bytea) "
+        "returns table (entry_seq bigint, entry_incarnation uuid, entry_number bigint, entry_time_ms bigint, "
+        "entry_payload bytea) "
+        "language plpgsql as $$begin "
+        "if f = 2 then raise warning 'canceling wait for synchronous replication due to user request'; end if; "
+        "return query select * from yaks.append_quietly(a, b, c, d, e, f, g); end$$");
+    std::array<pending_append, 3> appends;
+    task_group tasks(rt_.executor());
+    auto part = [&]() -> awaitable<void> {
+      for (std::uint64_t i = 0; i < appends.size(); ++i) tasks.spawn(appends[i].run(store, {}, {writer(1), i + 1}));
+      for (auto& one : appends) EXPECT_TRUE(co_await becomes([&] { return one.answer.has_value(); }));
+    };
+    co_await run_then_close(part(), tasks);
+    EXPECT_TRUE(*appends[0].answer);
+    EXPECT_TRUE(!*appends[1].answer && appends[1].answer->error() == log_error::unknown);
+    EXPECT_TRUE(*appends[2].answer);  // the one that was warned is the only one in doubt
+    auto all = co_await store.log().read_after({});
+    EXPECT_TRUE(all && all->entries.size() == 3);
+  });
+}
+
 TEST_F(postgres_store, reads_answer_while_an_append_waits) {
   with_store([this](postgres_metastore& store) -> awaitable<void> {
     auto first = co_await store.log().append({}, {writer(1), 1}, payload_of("x"));

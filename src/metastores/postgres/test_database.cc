@@ -50,6 +50,7 @@ postgres_settings test_database::settings() const {
   postgres_settings settings;
   if (given.contains("host")) settings.host = given["host"];
   if (given.contains("port")) settings.port = std::uint16_t(std::stoi(given["port"]));
+  if (given.contains("sslmode")) settings.sslmode = given["sslmode"];
   settings.user = given["user"];
   settings.password = given["password"];
   settings.database = name_;

@@ -315,6 +315,8 @@ awaitable<void> sqlite_metastore::open() {
     try {
       storage_ = std::make_unique<storage>(settings_.directory, std::move(lock));
       cluster_id_ = storage_->migrate(new_cluster_id);
+      if (settings_.pages_max > 0)
+        storage_->db.execute(fmt::format("pragma max_page_count = {}", settings_.pages_max).c_str());
     } catch (const database_error& error) {
       storage_.reset();
       throw metastore_error(fmt::format("cannot open {}/metadata.db: {}{}", settings_.directory, error.what(),
@@ -385,10 +387,6 @@ awaitable<void> sqlite_metastore::work() {
     if (!storage_->failure.empty()) spdlog::error("{}", storage_->failure);
     for (auto& c : calls) c->answered.notify_all();
   }
-}
-
-void sqlite_metastore::limit_pages_for_test(int pages) {
-  storage_->db.execute(fmt::format("pragma max_page_count = {}", pages).c_str());
 }
 
 awaitable<void> sqlite_metastore::wait_for_change() {

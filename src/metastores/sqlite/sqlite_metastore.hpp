@@ -25,6 +25,7 @@ struct sqlite_settings {
   std::string directory;        // made where it is missing
   duration lock_patience = 5s;  // how long open() waits for a process that is just ending
   std::size_t calls_max = 256;  // per transaction
+  std::int64_t pages_max = 0;   // of 4 KiB: beyond them the disk counts as full; 0: only when it is
 };
 
 class sqlite_metastore final : public metadata::metastore, private metadata::log_store {
@@ -42,8 +43,6 @@ class sqlite_metastore final : public metadata::metastore, private metadata::log
   std::string description() const override;
   // Must be awaited after an open() that succeeded.
   awaitable<void> close() override;
-  // Lets SQLite find the disk full above so many pages of 4 KiB. Nothing may be outstanding.
-  void limit_pages_for_test(int pages);
 
  private:
   using answer = result<metadata::log_tail, metadata::log_error>;

@@ -1,5 +1,5 @@
 // Goal: what is special about the embedded store: its schema, its directory, appends that share a transaction, full
-// disks. Method: a directory of its own per test; SQLite's own page limit stands for a full disk.
+// disks. Method: a directory of its own per test; a limit of pages stands for a full disk.
 #include "metastores/sqlite/sqlite_metastore.hpp"
 
 #include <gmock/gmock.h>
@@ -68,26 +68,31 @@ TEST_F(sqlite_store, refuses_a_newer_schema) {
   EXPECT_THAT(failure_of_open(directory_), testing::HasSubstr("newer yaks"));
 }
 
-TEST_F(sqlite_store, a_full_disk_stores_nothing_and_ends_with_the_disk_being_full) {
+TEST_F(sqlite_store, a_full_disk_loses_nothing_and_room_ends_it) {
+  EXPECT_EQ(failure_of_open(directory_), "");
+  auto beside = [&](const char* sql) { sqlite::database(directory_ + "/metadata.db").execute(sql); };
+  beside("create table ballast as select zeroblob(1000000) as bytes");
   auto body = [&]() -> awaitable<void> {
-    sqlite_metastore store(rt_, metrics_, {.directory = directory_});
+    sqlite_metastore store(rt_, metrics_, {.directory = directory_, .pages_max = 600});  // 2.4 MB
     co_await store.open();
     std::exception_ptr failed;
     try {
-      co_await store.hold_node_id(node_id(0), 0ms);
-      auto big = shared_bytes::copy_of(as_bytes(std::string(1 << 20, 'x')));
+      auto big = shared_bytes::copy_of(as_bytes(std::string(1000000, 'x')));
       incarnation self(uuid::v4(1, 2));
       auto tail = co_await store.log().append({}, {self, 1}, big);
       EXPECT_TRUE(tail.has_value());
-      store.limit_pages_for_test(300);  // 1.2 MB: a second such entry does not fit
       metadata::log_position at{log_sequence(1), {self, 1}};
       auto full = co_await store.log().append(at, {self, 2}, big);
       EXPECT_TRUE(!full && (full.error() == log_error::unavailable || full.error() == log_error::unknown));
       auto read = co_await store.log().read_after(at);
       EXPECT_TRUE(read && read->entries.empty() && read->head == log_sequence(1));
-      store.limit_pages_for_test(100000);
-      auto again = co_await store.log().append(at, {self, 2}, big);
-      EXPECT_TRUE(again && again->head == log_sequence(2));
+      auto small = co_await store.log().append(at, {self, 3}, shared_bytes::copy_of(as_bytes("x")));
+      EXPECT_TRUE(small && small->head == log_sequence(2));  // it still fits
+      beside("drop table ballast");
+      auto again = co_await store.log().append({log_sequence(2), {self, 3}}, {self, 4}, big);
+      EXPECT_TRUE(again && again->head == log_sequence(3));
+      auto all = co_await store.log().read_after({});
+      EXPECT_TRUE(all && all->entries.size() == 3);
     } catch (...) {
       failed = std::current_exception();
     }
