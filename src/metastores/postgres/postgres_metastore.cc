@@ -40,7 +40,7 @@ parameters position_parameters(log_position applied) {
 
 awaitable<void> must(connection& on, const char* sql) {
   auto got = co_await on.query(sql);
-  if (!got.is_done()) throw connect_error(got.message, got.sqlstate);
+  if (!got.is_done()) throw postgres::set_up_error(got);
 }
 
 // The rows after the first, which tells of the head. All payloads share one buffer.

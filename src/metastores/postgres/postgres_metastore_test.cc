@@ -82,6 +82,14 @@ class postgres_store : public testing::Test {
                  "and wait_event_type = 'Lock'") == "1";
     };
   }
+  // Appender, reader and watcher are there, and have prepared their statements.
+  std::function<bool()> sessions_are_ready() {
+    return [this] {
+      return database_->sql(
+                 "select count(*) from pg_stat_activity where datname = current_database() "
+                 "and pid <> pg_backend_pid() and query like 'prepare%'") == "3";
+    };
+  }
   // Ends sessions of this database that have prepared (or last ran) a statement like this.
   int terminate(const std::string& query_like) {
     return std::stoi(database_->sql(
@@ -299,11 +307,20 @@ TEST_F(postgres_store, a_schema_that_is_dropped_is_refused_not_retried) {
   with_store([this](postgres_metastore& store) -> awaitable<void> {
     auto first = co_await store.log().append({}, {writer(1), 1}, payload_of("x"));
     EXPECT_TRUE(first.has_value());
+    EXPECT_TRUE(co_await becomes(sessions_are_ready()));
     database_->sql("drop schema yaks cascade");
     auto append = co_await store.log().append({log_sequence(1), {writer(1), 1}}, {writer(1), 2}, payload_of("x"));
     EXPECT_TRUE(!append && append.error() == log_error::refused);
     auto read = co_await store.log().read_after({});
     EXPECT_TRUE(!read && read.error() == log_error::refused);
+    // The same for sessions that come later, and cannot even prepare their statements.
+    EXPECT_EQ(terminate("prepare%"), 3);
+    std::optional<log_error> later;
+    for (auto due = rt_.now() + 20s; rt_.now() < due && later != log_error::refused;) {
+      read = co_await store.log().read_after({});
+      if (!read) later = read.error();
+    }
+    EXPECT_EQ(later, log_error::refused);
   });
 }
 
@@ -311,9 +328,8 @@ TEST_F(postgres_store, appends_wait_for_the_disk_whatever_the_role_says) {
   with_store([this](postgres_metastore& store) -> awaitable<void> {
     database_->sql("alter database " + settings_.database + " set synchronous_commit = off");
     database_->sql("alter database " + settings_.database + " set default_transaction_isolation = 'repeatable read'");
-    auto read = co_await store.log().read_after({});
-    EXPECT_TRUE(read.has_value());
-    EXPECT_GE(terminate("prepare%"), 2);  // appender and reader come back under the new defaults
+    EXPECT_TRUE(co_await becomes(sessions_are_ready()));
+    EXPECT_EQ(terminate("prepare%"), 3);  // they come back under the new defaults
     auto first = co_await store.log().append({}, {writer(1), 1}, payload_of("x"));
     for (int i = 0; i < 100 && !first; ++i) first = co_await store.log().append({}, {writer(1), 1}, payload_of("x"));
     EXPECT_TRUE(first.has_value());

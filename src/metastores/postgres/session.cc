@@ -23,6 +23,9 @@ awaitable<void> session::run() {
       co_await connect_and_serve(was_connected);
     } catch (const connect_error& error) {
       problem = explain(error, settings_);
+    } catch (const set_up_error& error) {
+      problem = fmt::format("cannot use PostgreSQL at {}: {}", where(settings_), error.why.message);
+      refuse_waiting(error.why);
     } catch (const connection_lost& error) {
       problem = fmt::format("lost the connection to PostgreSQL at {}: {}", where(settings_), error.what());
     }
@@ -35,7 +38,7 @@ awaitable<void> session::run() {
 
 awaitable<void> session::connect_and_serve(bool& was_connected) {
   auto fresh = co_await connection::connect(rt_, settings_, hooks_.application_name());
-  co_await hooks_.set_up(*fresh);
+  co_await hooks_.set_up(*fresh);  // throws set_up_error
   fresh->start_pipeline();
   if (std::exchange(has_been_connected_, true))
     spdlog::info("connected to PostgreSQL at {} again ({})", where(settings_), name_);
@@ -63,17 +66,23 @@ awaitable<void> session::serve(connection& on, task_group& tasks) {
   tasks.spawn(write_rest(on));
   for (;;) {
     co_await on.receive();
-    while (auto got = on.next_outcome()) {
-      YAKS_CHECK(!in_flight_.empty(), "PostgreSQL answers what was asked");
-      auto one = std::move(in_flight_.front());
-      in_flight_.pop_front();
-      bool is_read_only = got->sqlstate == "25006";
-      one->answer = std::move(*got);
-      one->answered.notify_all();
-      if (is_read_only) throw connection_lost("the server has become read-only (a standby by now?)");
-    }
-    while (auto note = on.next_notification()) hooks_.notified(*note);
+    deliver(on);
+    if (is_read_only_) throw connection_lost("the server has become read-only (a standby by now?)");
   }
+}
+
+// After everything that may have read: libpq also takes input in while it cannot write, and the socket is silent about
+// it.
+void session::deliver(connection& on) {
+  while (auto got = on.next_outcome()) {
+    YAKS_CHECK(!in_flight_.empty(), "PostgreSQL answers what was asked");
+    auto one = std::move(in_flight_.front());
+    in_flight_.pop_front();
+    is_read_only_ = is_read_only_ || got->sqlstate == "25006";
+    one->answer = std::move(*got);
+    one->answered.notify_all();
+  }
+  while (auto note = on.next_notification()) hooks_.notified(*note);
 }
 
 // What did not fit into the socket at once. serve() reads meanwhile, else both ends could wait for each other.
@@ -82,6 +91,7 @@ awaitable<void> session::write_rest(connection& on) {
     while (!must_write_) co_await write_wanted_.wait();
     co_await on.writable();
     must_write_ = on.flush();
+    deliver(on);
   }
 }
 
@@ -93,11 +103,12 @@ bool session::send(std::shared_ptr<pending> one) {
     must_write_ = true;
     write_wanted_.notify_all();
   }
+  deliver(*connection_);
   return true;
 }
 
 void session::send_waiting() {
-  must_write_ = false;
+  must_write_ = is_read_only_ = false;
   while (!waiting_.empty() && send(waiting_.front())) waiting_.pop_front();
 }
 
@@ -110,6 +121,17 @@ void session::fail_in_flight(const std::string& why) {
     one->answered.notify_all();
   }
   in_flight_.clear();
+}
+
+// What cannot be prepared cannot be called either: the callers get the server's own answer, and know what it means.
+void session::refuse_waiting(const server_error& why) {
+  for (auto& one : std::exchange(waiting_, {})) {
+    outcome refused;
+    refused.what = outcome::kind::error;
+    refused.sqlstate = why.sqlstate, refused.severity = why.severity, refused.message = why.message;
+    one->answer = std::move(refused);
+    one->answered.notify_all();
+  }
 }
 
 awaitable<std::optional<outcome>> session::call(const char* prepared, parameters with) {

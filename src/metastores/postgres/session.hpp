@@ -5,6 +5,7 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 
 #include "metastores/postgres/connection.hpp"
@@ -15,11 +16,21 @@
 #include "runtime/task_group.hpp"
 
 namespace yaks::metastores::postgres {
+struct server_error {
+  std::string sqlstate, severity, message;
+};
+// The server is there, but a session cannot be made ready on it.
+struct set_up_error : std::runtime_error {
+  explicit set_up_error(const outcome& got)
+      : std::runtime_error(got.message), why{got.sqlstate, got.severity, got.message} {}
+  server_error why;
+};
+
 class session {
  public:
   struct hooks {
     std::function<std::string()> application_name;
-    // Prepares statements and the like on a fresh connection; may throw connection_lost or connect_error.
+    // Prepares statements and the like on a fresh connection; throws set_up_error and connection_lost.
     std::function<awaitable<void>(connection&)> set_up;
     std::function<void(const notification&)> notified = [](const notification&) {};
   };
@@ -45,9 +56,11 @@ class session {
   awaitable<void> connect_and_serve(bool& was_connected);
   awaitable<void> serve(connection& on, task_group& tasks);
   awaitable<void> write_rest(connection& on);
+  void deliver(connection& on);
   bool send(std::shared_ptr<pending> one);
   void send_waiting();
   void fail_in_flight(const std::string& why);
+  void refuse_waiting(const server_error& why);
 
   runtime& rt_;
   const postgres_settings& settings_;
@@ -58,7 +71,7 @@ class session {
   std::list<std::shared_ptr<pending>> waiting_;     // for a connection
   std::deque<std::shared_ptr<pending>> in_flight_;  // sent, in order
   event write_wanted_;
-  bool must_write_ = false;
+  bool must_write_ = false, is_read_only_ = false;
   bool has_been_connected_ = false;
 };
 }  // namespace yaks::metastores::postgres
