@@ -12,6 +12,7 @@ def test():
         run = lib.Oracle(agent.brokers, "--topics", 2, "--partitions", 3, "--producers", 50, "--records", 2000,
                          "--consume-timeout", "120s", "--require-all")
         run.must_pass(f"{store}, 50 producers")
+        agent.check_objects()
         for codec in ("gzip", "snappy", "lz4", "zstd"):
             lib.Oracle(agent.brokers, "--no-idempotence", "--producers", 5, "--records", 400, "--require-all", "-X",
                        f"compression.codec={codec}").must_pass(f"{store}, plain producers, {codec}")

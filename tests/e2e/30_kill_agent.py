@@ -33,6 +33,7 @@ def test():
             agent.start()
             back_s = time.monotonic() - started
             run.must_pass(f"{store}, seed {seed}: agent killed, ready again after {back_s:.2f} s")
+        agent.check_objects()
         agent.stop()
 
 

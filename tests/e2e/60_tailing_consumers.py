@@ -78,6 +78,8 @@ def test():
 
     lib.say(f"      {sent_alone} records without consumers: {alone}")
     lib.say(f"      {sent_watched} records with {CONSUMERS} consumers: {watched}")
+    agent.check_objects()
+    lib.check(alone["statements"] > 0 and alone["calls"] > 0, "appends are seen by both counts of statements")
     fetches = watched["fetches"] - alone["fetches"]
     lib.check(fetches >= CONSUMERS * sent_watched / 4, f"{CONSUMERS} consumers fetched {fetches:.0f} times")
     lib.check(watched["gets"] == 0, "no GET")

@@ -34,8 +34,8 @@ def refused(what, settings, *words):
     if not good:
         lib.say(output)
         lib.say(f"      exit code {code}{' (still running)' if code is None else ''}, missing words: {missing}")
-    last = output.strip().splitlines()[-1] if output.strip() else ""
-    lib.check(good, f"{what}: {last}")
+    said = [line for line in output.splitlines() if words[0].lower() in line.lower()]
+    lib.check(good, f"{what}: {said[0] if said else 'nothing was said about it'}")
 
 
 def test():

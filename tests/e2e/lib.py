@@ -224,7 +224,40 @@ class Agent:
             if time.monotonic() - start > ready_within_s:
                 fail(f"the agent on {self.store} was not ready within {ready_within_s} s")
             time.sleep(0.02)
+        self.check_metastore()
         return self
+
+    def check_metastore(self):
+        """An agent that quietly took other storage than it was told would pass every test of faults that it never met."""
+        if self.store == "embedded":
+            evidence = any(files for _, _, files in os.walk(self.settings["YAKS_DATA_DIR"]))
+            place = self.settings["YAKS_DATA_DIR"]
+        else:
+            place = "database " + self.settings["YAKS_DB_NAME"]
+            try:
+                evidence = int(self.sql("select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace "
+                                        "where c.relkind = 'r' and n.nspname !~ '^(pg_|information_schema)'")[0][0])
+            except subprocess.CalledProcessError as error:
+                fail(f"the database could not be looked at: {error}")
+        if not evidence:
+            fail(f"the agent says that it is ready on {self.store}, and its {place} is empty: it uses something else")
+
+    def check_objects(self):
+        """The same for records, once there are some."""
+        if self.store == "embedded":
+            objects = sum(len(files) for _, _, files in os.walk(os.path.join(self.settings["YAKS_DATA_DIR"], "objects")))
+        else:
+            s = self.settings
+            listing = subprocess.run(["curl", "-sf", "--aws-sigv4", f"aws:amz:{s['YAKS_S3_REGION']}:s3", "--user",
+                                      f"{s['YAKS_S3_ACCESS_KEY']}:{s['YAKS_S3_SECRET_KEY']}", "-H",
+                                      "x-amz-content-sha256: UNSIGNED-PAYLOAD", f"{s['YAKS_S3_ENDPOINT']}/{s['YAKS_S3_BUCKET']}"],
+                                     stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
+            objects = listing.stdout.count("<Key>") if listing.returncode == 0 else 0
+        check(objects > 0, f"the records of the agent on {self.store} are where they belong: {objects} objects or more")
+
+    def sql(self, statement):
+        """In the agent's own database."""
+        return sql(statement, servers()["YAKS_TEST_POSTGRES"] + f" dbname={self.settings['YAKS_DB_NAME']}")
 
     def is_ready(self):
         try:
@@ -315,14 +348,19 @@ class Oracle:
     def is_running(self):
         return self.process.poll() is None
 
+    def acknowledged(self):
+        """As its last line of progress says; there is one per second."""
+        with open(self.log.name) as log:
+            counts = re.findall(r" (\d+) acknowledged", log.read())
+        return int(counts[-1]) if counts else 0
+
     def wait_for_load(self, seconds=30):
         """Until records are being acknowledged."""
         def loaded():
             if not self.is_running():
                 self.finish()
                 fail("the oracle ended before there was any load")
-            with open(self.log.name) as log:
-                return re.search(r" [1-9]\d* acknowledged", log.read())
+            return self.acknowledged() > 0
         wait_until("the oracle's records are acknowledged", seconds, loaded)
 
     def finish(self, timeout_s=600):
