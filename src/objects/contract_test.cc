@@ -14,6 +14,8 @@
 #include "objects/faulty/faulty_store.hpp"
 #include "objects/memory/memory_store.hpp"
 #include "objects/object_store.hpp"
+#include "objects/s3/s3_store.hpp"
+#include "objects/s3/test_settings.hpp"
 #include "records/crc32c.hpp"
 #include "runtime/real_runtime.hpp"
 #include "runtime/task_group.hpp"
@@ -44,6 +46,7 @@ struct folder {
 struct surroundings {
   real_runtime rt;
   tcp_network net{rt};
+  metrics::registry metrics;
   folder files;
 };
 struct kind {
@@ -266,5 +269,26 @@ INSTANTIATE_TEST_SUITE_P(directory, object_contract,
                              "directory", [](surroundings& in, std::string&) -> std::unique_ptr<object_store> {
                                return std::make_unique<directory_store>(in.rt, in.files.path / "a" / "b");
                              }}));
+// `variable` is "endpoint=… region=… access_key=… secret_key=… bucket=…".
+std::unique_ptr<object_store> s3_from(const char* variable, surroundings& in, std::string& why) {
+  auto settings = s3::test_settings(variable);
+  if (!settings) {
+    why = std::string(variable) + " is not set: scripts/test starts the servers";
+    return nullptr;
+  }
+  auto store = std::make_unique<s3_store>(in.rt, in.net, in.metrics, *settings);
+  in.rt.run(store->open());
+  return store;
+}
+INSTANTIATE_TEST_SUITE_P(versitygw, object_contract,
+                         testing::Values(kind{"versitygw",
+                                              [](surroundings& in, std::string& why) -> std::unique_ptr<object_store> {
+                                                return s3_from("YAKS_TEST_S3", in, why);
+                                              }}));
+INSTANTIATE_TEST_SUITE_P(seaweedfs, object_contract,
+                         testing::Values(kind{"seaweedfs",
+                                              [](surroundings& in, std::string& why) -> std::unique_ptr<object_store> {
+                                                return s3_from("YAKS_TEST_S3_SECOND", in, why);
+                                              }}));
 }  // namespace
 }  // namespace yaks
