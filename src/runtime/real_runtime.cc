@@ -55,6 +55,7 @@ awaitable<void> real_runtime::run_blocking(std::move_only_function<void()> work)
 void real_runtime::run(awaitable<void> main) {
   std::exception_ptr failure;
   asio::co_spawn(context_, std::move(main), [&failure](std::exception_ptr e) { failure = e; });
+  context_.restart();  // it stops when it runs out of work, also after an earlier run()
   context_.run();
   if (failure) std::rethrow_exception(failure);
 }

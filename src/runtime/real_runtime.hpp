@@ -19,7 +19,7 @@ class real_runtime final : public runtime {
   asio::any_io_executor executor() override;
   awaitable<void> run_blocking(std::move_only_function<void()> work) override;
   asio::io_context& context() { return context_; }
-  // Runs `main` to its end on the calling thread, and rethrows its failure.
+  // Runs `main` to its end on the calling thread, and rethrows its failure. May be called again afterwards.
   void run(awaitable<void> main);
 
  private:

@@ -101,5 +101,16 @@ TEST(run_blocking, runs_elsewhere_and_passes_on_exceptions) {
   EXPECT_THROW(rt.run(body()), std::runtime_error);
   EXPECT_NE(there, here);
 }
+TEST(real_runtime, runs_again_after_a_run_has_ended) {
+  real_runtime rt;
+  int runs = 0;
+  auto body = [&]() -> awaitable<void> {
+    co_await rt.sleep_for(1ms);
+    ++runs;
+  };
+  rt.run(body());
+  rt.run(body());
+  EXPECT_EQ(runs, 2);
+}
 }  // namespace
 }  // namespace yaks
