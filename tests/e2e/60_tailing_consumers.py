@@ -9,7 +9,7 @@ import time
 
 import lib
 
-CONSUMERS = 8
+CONSUMERS = 16
 SECONDS = 8
 RECORDS_PER_S = 20
 TOPIC = "tail"
@@ -81,7 +81,8 @@ def test():
     agent.check_objects()
     lib.check(alone["statements"] > 0 and alone["calls"] > 0, "appends are seen by both counts of statements")
     fetches = watched["fetches"] - alone["fetches"]
-    lib.check(fetches >= CONSUMERS * sent_watched / 4, f"{CONSUMERS} consumers fetched {fetches:.0f} times")
+    # Records arrive by flushes, about four a second: each wakes every consumer once.
+    lib.check(fetches >= CONSUMERS * 10, f"{CONSUMERS} consumers fetched {fetches:.0f} times")
     lib.check(watched["gets"] == 0, "no GET")
     for what in ("statements", "calls"):
         # Two windows of equal length differ by a poll or two, and appends may fall together differently.
