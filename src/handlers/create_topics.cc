@@ -52,18 +52,19 @@ result<std::int32_t, refusal> check(const services& s, const topic_request& t) {
   return partitions;
 }
 
-void describe(topic_answer& answer, const topic_request& t, std::int32_t partitions) {
+void describe(const services& s, topic_answer& answer, const topic_request& t, std::int32_t partitions) {
   answer.num_partitions = partitions;
   answer.replication_factor = 1;
   topic_config_values set;
   for (const auto& c : t.configs) set[std::string(c.name)] = *c.value;
   answer.configs.emplace();
   for (const auto& config : topic_configs())
-    answer.configs->push_back({.name = std::string(config.name),
-                               .value = std::string(effective(set, config.name)),
-                               .read_only = false,
-                               .config_source = std::int8_t(set.contains(config.name) ? 1 : 5),  // of the topic, or the default
-                               .is_sensitive = false});
+    answer.configs->push_back(
+        {.name = std::string(config.name),
+         .value = set.contains(config.name) ? set.find(config.name)->second : default_of(s.broker, config),
+         .read_only = false,
+         .config_source = std::int8_t(set.contains(config.name) ? config_source::topic : default_source(config)),
+         .is_sensitive = false});
 }
 }  // namespace
 
@@ -98,7 +99,7 @@ awaitable<wire::create_topics_response> create_topics(services& s, const wire::c
         out.error_code = error_code::topic_already_exists;
         out.error_message = fmt::format("Topic '{}' already exists.", t.name);
       } else {
-        describe(out, t, *checked);
+        describe(s, out, t, *checked);
       }
       continue;
     }
@@ -120,7 +121,7 @@ awaitable<wire::create_topics_response> create_topics(services& s, const wire::c
     auto& out = answer.topics[places[i]];
     out.error_code = code_of((*outcomes)[i]);
     if (out.error_code == error_code::none) {
-      describe(out, request.topics[places[i]], partitions[i]);
+      describe(s, out, request.topics[places[i]], partitions[i]);
       continue;
     }
     out.topic_id = {};

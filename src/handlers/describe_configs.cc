@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "handlers/handlers.hpp"
+#include "handlers/topics.hpp"
 #include "model/topic_config.hpp"
 
 namespace yaks::handlers {
@@ -12,8 +13,6 @@ using wire::error_code;
 using resource_answer = wire::describe_configs_response::resource;
 using config_entry = resource_answer::config_entry;
 enum class resource_type : std::int8_t { topic = 2, broker = 4 };
-// Kafka's ConfigSource numbers.
-enum class source : std::int8_t { topic = 1, static_broker = 4, default_value = 5 };
 
 bool is_wanted(const wire::describe_configs_request::resource& asked, std::string_view name) {
   return !asked.configuration_keys || std::ranges::find(*asked.configuration_keys, name) != asked.configuration_keys->end();
@@ -31,16 +30,14 @@ void describe_topic(const services& s, resource_answer& answer, const wire::desc
     if (!is_wanted(asked, config.name)) continue;
     auto set = topic.configs.find(config.name);
     bool is_set = set != topic.configs.end();
-    bool from_agent = config.name == "max.message.bytes";  // whose default is a setting of the agent
-    std::string fallback = from_agent ? std::to_string(s.broker.message_bytes_max) : std::string(config.default_value);
+    std::string fallback = default_of(s.broker, config);
     config_entry entry;
     entry.name = config.name;
     entry.value = is_set ? set->second : fallback;
-    entry.config_source = std::int8_t(is_set ? source::topic : from_agent ? source::static_broker : source::default_value);
+    entry.config_source = std::int8_t(is_set ? config_source::topic : default_source(config));
     entry.config_type = std::int8_t(config.type);
-    if (is_set) entry.synonyms.push_back({entry.name, entry.value, std::int8_t(source::topic)});
-    entry.synonyms.push_back({std::string(config.broker_name), fallback,
-                              std::int8_t(from_agent ? source::static_broker : source::default_value)});
+    if (is_set) entry.synonyms.push_back({entry.name, entry.value, std::int8_t(config_source::topic)});
+    entry.synonyms.push_back({std::string(config.broker_name), fallback, std::int8_t(default_source(config))});
     add(answer, request, std::move(entry), config.documentation);
   }
 }
@@ -72,7 +69,7 @@ void describe_broker(const services& s, resource_answer& answer, const wire::des
     entry.name = k.name;
     entry.value = k.value;
     entry.read_only = true;
-    entry.config_source = std::int8_t(source::static_broker);
+    entry.config_source = std::int8_t(config_source::static_broker);
     entry.config_type = std::int8_t(k.type);
     entry.synonyms.push_back({entry.name, entry.value, entry.config_source});
     add(answer, request, std::move(entry), k.documentation);

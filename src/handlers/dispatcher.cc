@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/printable.hpp"
 #include "handlers/handlers.hpp"
 #include "wire/frame.hpp"
 
@@ -20,13 +21,6 @@ std::size_t place_of(wire::api_key key) {
   std::size_t i = 0;
   while (i < wire::apis.size() && wire::apis[i].key != key) ++i;
   return i;
-}
-
-// What a client says of itself goes into log lines: cut, and without anything that could forge a line.
-std::string printable(std::string_view text) {
-  std::string out;
-  for (char c : text.substr(0, 100)) out += c >= ' ' && c < 127 ? c : '?';
-  return out;
 }
 
 // Decodes a request, asks its function, encodes the answer: the same for every API whose answer is just a message. Nothing

@@ -1,5 +1,6 @@
 #include <spdlog/spdlog.h>
 
+#include "base/printable.hpp"
 #include "handlers/handlers.hpp"
 
 namespace yaks::handlers {
@@ -19,7 +20,8 @@ verdict judge(std::int8_t type, const request_context& context, std::string_view
   switch (key_type(type)) {
     case key_type::group: return {};
     case key_type::transaction:
-      spdlog::warn("client {} asked for the coordinator of transactional id {}: transactions are not supported", context.client_id, key);
+      spdlog::warn("client {} asked for the coordinator of transactional id {}: transactions are not supported", printable(context.client_id),
+                   printable(key));
       return {error_code::transactional_id_authorization_failed, "transactions are not supported by this server"};
     case key_type::share: return {error_code::unsupported_version, "share groups are not supported"};
   }

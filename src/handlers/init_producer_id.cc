@@ -1,6 +1,8 @@
 #include <spdlog/spdlog.h>
 
+#include "base/printable.hpp"
 #include "handlers/handlers.hpp"
+#include "runtime/first_of.hpp"
 
 namespace yaks::handlers {
 awaitable<wire::init_producer_id_response> init_producer_id(services& s, const wire::init_producer_id_request& request,
@@ -9,12 +11,15 @@ awaitable<wire::init_producer_id_response> init_producer_id(services& s, const w
   answer.producer_epoch = -1;
   if (request.transactional_id) {
     answer.error_code = request.transactional_id->empty() ? wire::error_code::invalid_request : wire::error_code::unsupported_version;
-    spdlog::warn("client {} asked for a transactional producer ({}): transactions are not supported", context.client_id,
-                 *request.transactional_id);
+    spdlog::warn("client {} asked for a transactional producer ({}): transactions are not supported", printable(context.client_id),
+                 printable(*request.transactional_id));
     co_return answer;
   }
   // Without a transactional id every call gets a fresh producer, whatever it was before.
-  if (auto id = co_await s.ids.next()) {
+  std::optional<producer_id> id;
+  auto ask = [&]() -> awaitable<void> { id = co_await s.ids.next(); };
+  co_await first_of(ask(), s.rt.sleep_until(context.arrived + patience));
+  if (id) {
     answer.producer_id = id->value();
     answer.producer_epoch = 0;
   } else {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/printable.hpp"
 #include "handlers/handlers.hpp"
 #include "model/topic_config.hpp"
 #include "records/validate.hpp"
@@ -91,7 +92,7 @@ awaitable<accepted_produce> accept_produce(services& s, const wire::produce_requ
   bool acks_known = request.acks >= -1 && request.acks <= 1;
   bool is_current = !acks_known || !names_unknown(s, request) || co_await s.log.barrier_since(context.arrived);
   if (request.transactional_id)
-    spdlog::warn("a transactional produce of client {} was refused: transactions are not supported", context.client_id);
+    spdlog::warn("a transactional produce of client {} was refused: transactions are not supported", printable(context.client_id));
   std::vector<ingest::produced_batch> batches;
   std::size_t kept_bytes = 0;
   for (const auto& t : request.topic_data) {
@@ -116,7 +117,7 @@ awaitable<accepted_produce> accept_produce(services& s, const wire::produce_requ
           if (info.error().record_index)
             answer.record_errors.push_back(
                 {.batch_index = *info.error().record_index, .batch_index_error_message = info.error().text});
-          spdlog::debug("a batch for {}-{} of client {} was refused: {}", t.name, p.index, context.client_id, info.error().text);
+          spdlog::debug("a batch for {}-{} of client {} was refused: {}", t.name, p.index, printable(context.client_id), info.error().text);
         } else if (info->is_transactional) {
           refuse(answer, error_code::unsupported_version, "transactions are not supported");
         } else {

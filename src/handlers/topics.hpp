@@ -1,10 +1,12 @@
 // What the handlers that make and change topics share.
 #pragma once
 #include <algorithm>
+#include <string>
 #include <string_view>
 
 #include "handlers/services.hpp"
 #include "metadata/commands.hpp"
+#include "model/topic_config.hpp"
 #include "wire/error_code.hpp"
 
 namespace yaks::handlers {
@@ -21,6 +23,18 @@ inline metadata::create_topic new_topic(services& s, std::string_view name, std:
 inline time_point answer_by(const request_context& context, std::int32_t timeout_ms) {
   auto timeout = std::chrono::milliseconds(std::max(timeout_ms, 0));
   return context.arrived + timeout - std::min<duration>(timeout / 20, 500ms);
+}
+
+// Kafka's numbers for where a setting's value comes from.
+enum class config_source : std::int8_t { topic = 1, static_broker = 4, default_value = 5 };
+
+// What holds where the topic does not say: a setting of the agent for one of them, else the table's default.
+inline bool is_agent_setting(const topic_config& c) { return c.name == "max.message.bytes"; }
+inline std::string default_of(const broker_settings& b, const topic_config& c) {
+  return is_agent_setting(c) ? std::to_string(b.message_bytes_max) : std::string(c.default_value);
+}
+inline config_source default_source(const topic_config& c) {
+  return is_agent_setting(c) ? config_source::static_broker : config_source::default_value;
 }
 
 // What came of a command about topics.
