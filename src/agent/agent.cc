@@ -9,13 +9,17 @@
 
 namespace yaks {
 namespace {
+metadata::register_agent registration_of(const config::settings& s, std::uint16_t port) {
+  return {.node = node_id(s.process.node_id),
+          .upload_deadline_ms = s.write.upload_deadline.count(),
+          .version = version,
+          .host = s.listener.advertised_host,
+          .port = port,
+          .zone = s.process.zone};
+}
+
 metadata::replica_settings replica_settings_of(const config::settings& s, const metadata::metastore& store, std::uint16_t port) {
-  return {.registration = {.node = node_id(s.process.node_id),
-                           .upload_deadline_ms = s.write.upload_deadline.count(),
-                           .version = version,
-                           .host = s.listener.advertised_host,
-                           .port = port,
-                           .zone = s.process.zone},
+  return {.registration = registration_of(s, port),
           .stale_after = s.read.log_stale_after,
           .holds_node_id = [&store] { return store.holds_node_id(); }};
 }
@@ -30,7 +34,6 @@ ingest::write_buffer_settings write_settings_of(const config::settings& s) {
 
 handlers::broker_settings broker_settings_of(const config::settings& s, const metadata::metastore& store, std::uint16_t port) {
   return {.cluster_id = store.cluster_id(),
-          .node = node_id(s.process.node_id),
           .advertised_host = s.listener.advertised_host,
           .advertised_port = port,
           .zone = s.process.zone,
@@ -55,6 +58,11 @@ agent::agent(runtime& rt, std::unique_ptr<listener> serving, metadata::metastore
       shutdown_timeout_(s.process.shutdown_timeout),
       log_(rt, store.log(), replica_settings_of(s, store, advertised_port(s, *serving)), metrics,
            [this](const metadata::changes& changes) { applied(changes); }),
+      members_(rt, store, log_,
+               {.self = registration_of(s, advertised_port(s, *serving)),
+                .heartbeat = s.cache_peers.heartbeat,
+                .lease_ttl = s.cache_peers.lease},
+               metrics),
       cache_(s.read.cache_bytes, metrics),
       buffer_(rt, objects, log_, cache_, write_settings_of(s), metrics),
       reader_(rt, objects, cache_, {.key_prefix = s.s3.prefix}, metrics),
@@ -63,7 +71,7 @@ agent::agent(runtime& rt, std::unique_ptr<listener> serving, metadata::metastore
       lookup_(rt, log_, reader_, fetch_memory_),
       ids_(log_),
       topics_(metrics),
-      services_{rt, log_, buffer_, fetcher_, lookup_, ids_, topics_, broker_settings_of(s, store, advertised_port(s, *serving))},
+      services_{rt, log_, members_, buffer_, fetcher_, lookup_, ids_, topics_, broker_settings_of(s, store, advertised_port(s, *serving))},
       dispatcher_(services_, metrics),
       server_(rt, std::move(serving), dispatcher_, server_settings_of(s), metrics),
       tasks_(rt.executor()) {
@@ -88,6 +96,7 @@ awaitable<void> agent::run(stop_request& stop) { return run_then_close(serve(sto
 
 awaitable<void> agent::serve(stop_request& stop) {
   tasks_.spawn(log_.run());
+  tasks_.spawn(members_.run());
   tasks_.spawn(reader_.run());
   // Whatever comes first: a part that fails ends the agent (failed() throws), also while it starts.
   co_await first_of(first_of(log_.wait_until_ready(), tasks_.failed()), stop.wait());
@@ -112,5 +121,6 @@ awaitable<void> agent::finish(time_point deadline) {
   using namespace asio::experimental::awaitable_operators;
   co_await (server_.stop(deadline) && buffer_.drain());
   co_await buffer_.drain();  // nobody waits for what came last with acks 0
+  co_await members_.leave();
 }
 }  // namespace yaks

@@ -17,6 +17,7 @@
 #include "handlers/dispatcher.hpp"
 #include "handlers/services.hpp"
 #include "ingest/write_buffer.hpp"
+#include "membership/members.hpp"
 #include "metadata/metastore.hpp"
 #include "metadata/replica.hpp"
 #include "metrics/registry.hpp"
@@ -70,6 +71,7 @@ class agent {
   runtime& rt_;
   duration shutdown_timeout_;
   metadata::replica log_;
+  membership::members members_;
   block_cache cache_;
   ingest::write_buffer buffer_;
   fetch::range_reader reader_;

@@ -20,6 +20,8 @@ using wire::error_code;
 
 config::settings settings_of(std::int32_t node) {
   config::settings s{};
+  s.cache_peers.heartbeat = 5s;
+  s.cache_peers.lease = 15s;
   s.process.node_id = node;
   s.process.shutdown_timeout = 10s;
   s.listener.host = "0.0.0.0";

@@ -13,12 +13,14 @@ wire::describe_cluster_response describe_cluster(services& s, const wire::descri
     return answer;
   }
   answer.cluster_id = s.broker.cluster_id;
-  answer.controller_id = s.broker.node.value();
-  auto& self = answer.brokers.emplace_back();
-  self.broker_id = s.broker.node.value();
-  self.host = s.broker.advertised_host;
-  self.port = s.broker.advertised_port;
-  if (!s.broker.zone.empty()) self.rack = s.broker.zone;
+  answer.controller_id = s.members.self().value();  // any agent does what a controller does
+  for (const auto& b : s.members.brokers()) {
+    auto& out = answer.brokers.emplace_back();
+    out.broker_id = b.id.value();
+    out.host = b.host;
+    out.port = b.port;
+    if (!b.zone.empty()) out.rack = b.zone;
+  }
   if (request.include_cluster_authorized_operations) answer.cluster_authorized_operations = all_cluster_operations;
   return answer;
 }

@@ -55,7 +55,7 @@ void describe_broker(const services& s, resource_answer& answer, const wire::des
        "Where clients reach this agent (YAKS_ADVERTISED_HOST, YAKS_ADVERTISED_PORT)."},
       {"auto.create.topics.enable", config_type::boolean, s.broker.auto_create_topics ? "true" : "false",
        "Whether asking for a topic that does not exist creates it (YAKS_AUTO_CREATE_TOPICS)."},
-      {"broker.id", config_type::integer, std::to_string(s.broker.node.value()), "YAKS_NODE_ID."},
+      {"broker.id", config_type::integer, std::to_string(s.members.self().value()), "The smallest YAKS_NODE_ID of those who share this address."},
       {"broker.rack", config_type::string, s.broker.zone, "YAKS_ZONE."},
       {"default.replication.factor", config_type::integer, "1", "There are no replicas: the object store and the database keep the data."},
       {"message.max.bytes", config_type::integer, std::to_string(s.broker.message_bytes_max),
@@ -97,12 +97,12 @@ awaitable<wire::describe_configs_response> describe_configs(services& s, const w
       }
     } else if (asked.resource_type == std::int8_t(resource_type::broker)) {
       // "" asks for the defaults of all brokers that can be changed at run time: there are none.
-      if (asked.resource_name == std::to_string(s.broker.node.value())) {
+      if (asked.resource_name == std::to_string(s.members.self().value())) {
         describe_broker(s, out, request, asked);
       } else if (!asked.resource_name.empty()) {
         out.error_code = error_code::invalid_request;
         out.error_message = fmt::format("Unexpected broker id, expected {} or empty string, but received {}",
-                                        s.broker.node.value(), asked.resource_name);
+                                        s.members.self().value(), asked.resource_name);
       }
     } else {
       out.error_code = error_code::invalid_request;

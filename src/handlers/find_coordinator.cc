@@ -12,7 +12,7 @@ struct verdict {
   error_code code = error_code::none;
   std::optional<std::string> text;
 };
-// Every agent serves every group: the coordinator is whoever was asked.
+// Every agent serves every group: that each group has a favourite one keeps its members together.
 //
 // A transactional producer asks here first. UNSUPPORTED_VERSION would be the honest code, and librdkafka asks again every half
 // second for ever when it gets it; TRANSACTIONAL_ID_AUTHORIZATION_FAILED makes every client fail at once and show the text.
@@ -32,24 +32,26 @@ verdict judge(std::int8_t type, const request_context& context, std::string_view
 wire::find_coordinator_response find_coordinator(services& s, const wire::find_coordinator_request& request,
                                                  const request_context& context) {
   wire::find_coordinator_response answer;
+  auto near = membership::within_zone(s.members.brokers(), membership::zone_of_client(context.client_id));
+  auto fill = [&](std::string_view key, auto& out) {
+    auto v = judge(request.key_type, context, key);
+    out.error_code = v.code;
+    out.error_message = v.text;
+    out.node_id = out.port = -1;
+    if (v.code != error_code::none) return;
+    const auto& chosen = membership::favourite(near, membership::routing_key(key));
+    out.node_id = chosen.id.value();
+    out.host = chosen.host;
+    out.port = chosen.port;
+  };
   if (context.version < 4) {
-    auto v = judge(request.key_type, context, request.key);
-    answer.error_code = v.code;
-    answer.error_message = v.text;
-    answer.node_id = v.code == error_code::none ? s.broker.node.value() : -1;
-    answer.host = v.code == error_code::none ? s.broker.advertised_host : "";
-    answer.port = v.code == error_code::none ? s.broker.advertised_port : -1;
+    fill(request.key, answer);
     return answer;
   }
   for (auto key : request.coordinator_keys) {
-    auto v = judge(request.key_type, context, key);
     auto& c = answer.coordinators.emplace_back();
     c.key = key;
-    c.error_code = v.code;
-    c.error_message = v.text;
-    c.node_id = v.code == error_code::none ? s.broker.node.value() : -1;
-    c.host = v.code == error_code::none ? s.broker.advertised_host : "";
-    c.port = v.code == error_code::none ? s.broker.advertised_port : -1;
+    fill(key, c);
   }
   return answer;
 }

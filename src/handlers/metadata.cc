@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <span>
 #include <set>
 
 #include "handlers/authorized_operations.hpp"
@@ -11,7 +12,9 @@ namespace {
 using wire::error_code;
 using topic_answer = wire::metadata_response::topic_entry;
 
-topic_answer describe(const services& s, const metadata::topic& topic, bool with_operations) {
+// Any broker would do as the leader of any partition: each partition's favourite is named, so that it is read where it lies
+// in memory.
+topic_answer describe(std::span<const membership::broker> near, const metadata::topic& topic, bool with_operations) {
   topic_answer answer;
   answer.name = topic.name;
   answer.topic_id = topic.id.value();
@@ -20,9 +23,9 @@ topic_answer describe(const services& s, const metadata::topic& topic, bool with
   for (std::size_t i = 0; i < topic.partitions.size(); ++i) {
     auto& p = answer.partitions.emplace_back();
     p.partition_index = std::int32_t(i);
-    p.leader_id = s.broker.node.value();
+    p.leader_id = membership::favourite(near, membership::routing_key({topic.id, partition_index(std::int32_t(i))})).id.value();
     p.leader_epoch = leader_epoch;
-    p.replica_nodes = p.isr_nodes = {s.broker.node.value()};
+    p.replica_nodes = p.isr_nodes = {p.leader_id};
   }
   return answer;
 }
@@ -35,13 +38,17 @@ const metadata::topic* find(const services& s, const wire::metadata_request::top
 
 awaitable<wire::metadata_response> metadata(services& s, const wire::metadata_request& request, const request_context& context) {
   wire::metadata_response answer;
-  auto& self = answer.brokers.emplace_back();
-  self.node_id = s.broker.node.value();
-  self.host = s.broker.advertised_host;
-  self.port = s.broker.advertised_port;
-  if (!s.broker.zone.empty()) self.rack = s.broker.zone;
+  auto brokers = s.members.brokers();
+  for (const auto& b : brokers) {
+    auto& out = answer.brokers.emplace_back();
+    out.node_id = b.id.value();
+    out.host = b.host;
+    out.port = b.port;
+    if (!b.zone.empty()) out.rack = b.zone;
+  }
+  auto near = membership::within_zone(brokers, membership::zone_of_client(context.client_id));
   answer.cluster_id = s.broker.cluster_id;
-  answer.controller_id = s.broker.node.value();
+  answer.controller_id = s.members.self().value();
   if (request.include_cluster_authorized_operations) answer.cluster_authorized_operations = all_cluster_operations;
 
   // Version 0 cannot say null: there an empty list asks for everything.
@@ -51,7 +58,7 @@ awaitable<wire::metadata_response> metadata(services& s, const wire::metadata_re
     is_current = co_await s.log.barrier_since(context.arrived);
   if (wants_all) {
     for (const auto& [name, topic] : s.log.current().topics_by_name())
-      answer.topics.push_back(describe(s, *topic, request.include_topic_authorized_operations));
+      answer.topics.push_back(describe(near, *topic, request.include_topic_authorized_operations));
     co_return answer;
   }
 
@@ -65,7 +72,7 @@ awaitable<wire::metadata_response> metadata(services& s, const wire::metadata_re
   }
   for (const auto& t : *request.topics) {
     if (const auto* topic = find(s, t)) {
-      answer.topics.push_back(describe(s, *topic, request.include_topic_authorized_operations));
+      answer.topics.push_back(describe(near, *topic, request.include_topic_authorized_operations));
       continue;
     }
     auto& unknown = answer.topics.emplace_back();

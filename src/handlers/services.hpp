@@ -11,6 +11,7 @@
 #include "fetch/fetcher.hpp"
 #include "fetch/offset_lookup.hpp"
 #include "ingest/write_buffer.hpp"
+#include "membership/members.hpp"
 #include "metadata/replica.hpp"
 #include "metrics/registry.hpp"
 #include "runtime/first_of.hpp"
@@ -19,7 +20,6 @@
 namespace yaks::handlers {
 struct broker_settings {
   std::string cluster_id;
-  node_id node;
   std::string advertised_host;
   std::uint16_t advertised_port = 0;
   std::string zone;  // "": none
@@ -64,6 +64,7 @@ class topic_metrics {
 struct services {
   runtime& rt;
   metadata::replica& log;
+  membership::members& members;
   ingest::write_buffer& buffer;
   fetch::fetcher& fetcher;
   fetch::offset_lookup& lookup;

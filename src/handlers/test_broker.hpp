@@ -49,15 +49,17 @@ class broker_world : public ingest_world {
         lookup(rt, replica, reader, memory),
         ids(replica),
         topics(metrics),
+        members(rt, session, replica,
+                {.self = {.node = node_id(1), .host = "broker.example", .port = 9092}}, metrics),
         services{rt,
                  replica,
+                 members,
                  buffer,
                  fetcher,
                  lookup,
                  ids,
                  topics,
                  {.cluster_id = "the-cluster",
-                  .node = node_id(1),
                   .advertised_host = "broker.example",
                   .advertised_port = 9092}},
         dispatcher(services, metrics) {
@@ -149,6 +151,7 @@ class broker_world : public ingest_world {
   fetch::offset_lookup lookup;
   handlers::producer_ids ids;
   handlers::topic_metrics topics;
+  membership::members members;
   handlers::services services;
   handlers::dispatcher dispatcher;
   connection_context connection;

@@ -90,6 +90,10 @@ std::uint64_t hash_of(std::pair<node_id, std::uint32_t> agent_thread, log_sequen
       .value();
 }
 
+std::uint64_t hash_of(const std::pair<std::string, std::uint16_t>& address, node_id broker) {
+  return item_hash("broker").text(address.first).number(std::uint64_t(address.second)).number(std::int64_t(broker.value())).value();
+}
+
 std::uint64_t hash_of_counters(producer_id next_producer, object_number next_object) {
   return item_hash("counters").number(next_producer.value()).number(next_object).value();
 }

@@ -3,7 +3,10 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
+#include "base/result.hpp"
+#include "metadata/commands.hpp"
 #include "metadata/log_store.hpp"
 #include "model/ids.hpp"
 
@@ -11,6 +14,13 @@ namespace yaks::metadata {
 // Opening failed for a reason that an operator must remove; what() is a sentence that says how.
 struct metastore_error : std::runtime_error {
   using std::runtime_error::runtime_error;
+};
+
+// What an agent says of itself when it renews its lease: for the others, and for people who look into the table.
+struct lease {
+  incarnation who;
+  register_agent what;
+  log_sequence applied;  // how far it has read the log
 };
 
 class metastore {
@@ -27,6 +37,11 @@ class metastore {
   // False after the hold was lost (its session broke) and somebody else has it now. Stores re-take it by themselves.
   virtual bool holds_node_id() const = 0;
   virtual log_store& log() = 0;
+  // Renews this agent's lease for `ttl` and answers whose leases are live, by the store's clock, this one's included. An
+  // agent whose lease lapses is dead to the others; one that only lost its way renews, or finds itself fenced.
+  virtual awaitable<result<std::vector<incarnation>, log_error>> renew_lease(lease mine, duration ttl) = 0;
+  // Gives the lease back, at a clean end. What goes wrong is left to the clock.
+  virtual awaitable<void> end_lease(incarnation who) = 0;
   // Where the data lies, for people: "PostgreSQL testdb at localhost:5432", "SQLite file ./yaks-data/metadata.db".
   virtual std::string description() const = 0;
   // Ends background tasks and connections. Nothing may be outstanding.

@@ -203,10 +203,24 @@ awaitable<result<outcome, submit_error>> replica::answer_of(std::shared_ptr<subm
   co_return std::move(*mine->answer);
 }
 
+awaitable<void> replica::leave() {
+  leaving_ = true;
+  (void)co_await submit(fence_agent{self_});
+}
+
 awaitable<void> replica::append_pending() {
   for (;;) {
     co_await register_self();
     while (pending_.empty() && is_registered()) co_await pending_changed_.wait();
+    if (!is_registered() && leaving_) {
+      for (auto& left : std::exchange(pending_, {})) {
+        left->answer = failure(submit_error::not_appended);
+        left->answered.notify_all();
+      }
+      pending_bytes_ = 0;
+      ended_ = true;
+      co_return;
+    }
     if (!is_registered()) {  // fenced: what waits has not been sent, and goes on under the new incarnation
       start_over();
       continue;

@@ -61,6 +61,9 @@ class replica {
   awaitable<void> wait_until_ready();
   bool is_ready() const { return ready_; }
 
+  // Takes this incarnation out of the log, at a clean end: nothing is appended after that.
+  awaitable<void> leave();
+
   const state& current() const { return state_; }
   incarnation self() const { return self_; }
   // The newest clock of the store that this agent has read; never the agent's own.
@@ -142,7 +145,7 @@ class replica {
   std::uint64_t last_number_ = 0;
   timestamp_ms log_time_{0};
   time_point heard_{};
-  bool ready_ = false, ended_ = false;
+  bool ready_ = false, leaving_ = false, ended_ = false;
   event ready_changed_;
 
   std::deque<std::shared_ptr<submission>> pending_;

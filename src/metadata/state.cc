@@ -84,12 +84,25 @@ outcome state::apply_command(const register_agent& c, changes&) {
     if (id == writer_ || (a.registration.node == c.node && a.registration.thread == c.thread)) earlier.push_back(id);
   for (auto id : earlier) remove_agent(id);
   add_agent(writer_, agent{.registration = c, .last_number = 0, .registered_at = time_});
+  std::pair address{c.host, c.port};
+  auto [broker, is_new] = brokers_.try_emplace(address, c.node);
+  if (!is_new) {
+    digest_ -= hash_of(address, broker->second);
+    broker->second = std::min(broker->second, c.node);
+  }
+  digest_ += hash_of(address, broker->second);
   return simple_outcome{};
 }
 
 outcome state::apply_command(const fence_agent& c, changes&) {
   remove_agent(c.which);
   return simple_outcome{};
+}
+
+std::optional<node_id> state::broker_at(const std::string& host, std::uint16_t port) const {
+  auto found = brokers_.find({host, port});
+  if (found == brokers_.end()) return std::nullopt;
+  return found->second;
 }
 
 // ---- topics --------------------------------------------------------------------------------------------------------
@@ -375,6 +388,7 @@ std::uint64_t state::recompute_digest() const {
   for (const auto& [group, offsets] : group_offsets_)
     for (const auto& [at, o] : offsets) sum += hash_of(group, at, o);
   for (const auto& [id, a] : agents_) sum += hash_of(id, a);
+  for (const auto& [address, broker] : brokers_) sum += hash_of(address, broker);
   for (const auto& [agent_thread, last] : comings_and_goings_) sum += hash_of(agent_thread, last);
   return sum;
 }

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -118,6 +119,9 @@ class state {
   const std::map<topic_partition, committed_offset>* find_group_offsets(std::string_view group) const;
   const std::map<incarnation, agent>& agents() const { return agents_; }
   producer_id next_producer_id() const { return next_producer_id_; }
+  // What clients call the broker at this address: the smallest node id that ever registered for it, so that agents behind
+  // one address are one broker whose id never changes. Nothing where nobody has.
+  std::optional<node_id> broker_at(const std::string& host, std::uint16_t port) const;
 
  private:
   struct expiry {  // in the order of writing; a producer that wrote again since is queued again
@@ -153,6 +157,7 @@ class state {
   producer_id next_producer_id_{0};
   std::map<std::string, std::map<topic_partition, committed_offset>, std::less<>> group_offsets_;
   std::map<incarnation, agent> agents_;
+  std::map<std::pair<std::string, std::uint16_t>, node_id> brokers_;  // by advertised address
   // Per node and thread: the entry with which an incarnation of it last came or went.
   std::map<std::pair<node_id, std::uint32_t>, log_sequence> comings_and_goings_;
   std::deque<expiry> expiries_;

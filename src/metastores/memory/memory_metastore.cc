@@ -147,6 +147,23 @@ awaitable<result<log_tail, log_error>> memory_metastore::read_after(log_position
   co_return log_.read_after(applied);
 }
 
+awaitable<result<std::vector<incarnation>, log_error>> memory_metastore::renew_lease(metadata::lease mine, duration ttl) {
+  YAKS_CHECK(open_, "used outside open and close");
+  if (log_.hooks.before_read)
+    if (auto error = log_.hooks.before_read()) co_return failure(*error);
+  auto now = log_.now();
+  log_.leases_[mine.who] = now + std::chrono::duration_cast<std::chrono::milliseconds>(ttl).count();
+  std::erase_if(log_.leases_, [&](const auto& l) { return l.second <= now; });
+  std::vector<incarnation> live;
+  for (const auto& [who, until] : log_.leases_) live.push_back(who);
+  co_return live;
+}
+
+awaitable<void> memory_metastore::end_lease(incarnation who) {
+  log_.leases_.erase(who);
+  co_return;
+}
+
 awaitable<void> memory_metastore::wait_for_change() {
   YAKS_CHECK(open_, "used outside open and close");
   while (log_.changes_.at(this) == 0) co_await log_.changed_.wait();

@@ -59,6 +59,7 @@ class memory_log {
   timestamp_ms time_{0};
   std::map<metadata::append_id, shared_bytes> payloads_;  // a retry must repeat the payload
   std::map<node_id, const memory_metastore*> holders_;
+  std::map<incarnation, timestamp_ms> leases_;  // until when
   std::map<const memory_metastore*, std::uint64_t> changes_;  // per open session: appends of others
   event changed_;                                             // an append, or a node id that is free
 };
@@ -73,6 +74,8 @@ class memory_metastore final : public metadata::metastore, private metadata::log
   awaitable<void> hold_node_id(node_id id, duration patience) override;
   bool holds_node_id() const override;
   metadata::log_store& log() override { return *this; }
+  awaitable<result<std::vector<incarnation>, metadata::log_error>> renew_lease(metadata::lease mine, duration ttl) override;
+  awaitable<void> end_lease(incarnation who) override;
   std::string description() const override { return "memory"; }
   awaitable<void> close() override;
 

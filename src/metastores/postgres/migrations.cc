@@ -150,6 +150,34 @@ begin
 end
 $function$;
 )sql",
+    // 2: who is there.
+    R"sql(
+create table yaks.agents (
+  incarnation uuid primary key,
+  node_id integer not null, host text not null, port integer not null, zone text not null, version text not null,
+  applied_seq bigint not null,
+  renewed_at timestamptz not null, expires_at timestamptz not null
+) with (fillfactor = 50);
+comment on table yaks.agents is 'The leases of agents. One whose lease has lapsed is dead to the others.';
+
+-- Renews one lease and answers the incarnations whose leases are live. Lapsed ones stay for an hour, for people.
+create function yaks.renew_lease(p_incarnation uuid, p_node_id integer, p_host text, p_port integer, p_zone text,
+                                 p_version text, p_applied_seq bigint, p_ttl_ms bigint)
+returns setof uuid language plpgsql volatile as $function$
+declare
+  t timestamptz := clock_timestamp();
+begin
+  -- What is lost of this with a crash is renewed in seconds: no wait for the disk.
+  perform set_config('synchronous_commit', 'off', true);
+  insert into yaks.agents values (p_incarnation, p_node_id, p_host, p_port, p_zone, p_version, p_applied_seq, t,
+                                  t + p_ttl_ms * interval '1 millisecond')
+  on conflict (incarnation) do update set applied_seq = excluded.applied_seq, renewed_at = excluded.renewed_at,
+                                          expires_at = excluded.expires_at;
+  delete from yaks.agents where expires_at < t - interval '1 hour';
+  return query select a.incarnation from yaks.agents a where a.expires_at > t;
+end
+$function$;
+)sql",
 };
 static_assert(metadata::tail_bytes_max == 4194304, "the functions above say the same");
 

@@ -158,6 +158,8 @@ awaitable<void> postgres_metastore::set_up_appender(connection& on) {
 
 awaitable<void> postgres_metastore::set_up_reader(connection& on) {
   co_await must(on, "prepare read_after as select * from yaks.read_after($1, $2, $3, $4)");
+  co_await must(on, "prepare renew_lease as select * from yaks.renew_lease($1, $2, $3, $4, $5, $6, $7, $8)");
+  co_await must(on, "prepare end_lease as delete from yaks.agents where incarnation = $1");
   co_await must(on, "prepare rename as select set_config('application_name', $1, false)");
 }
 
@@ -262,6 +264,34 @@ awaitable<void> postgres_metastore::send_notifications() {
     metrics_.count(operation::notify, rt_.now() - begun, error);
     co_await rt_.sleep_until(begun + settings_.notify_interval);
   }
+}
+
+awaitable<result<std::vector<incarnation>, log_error>> postgres_metastore::renew_lease(metadata::lease mine, duration ttl) {
+  YAKS_CHECK(is_open_, "a metastore is opened first");
+  parameters with;
+  with.uuid(mine.who.value())
+      .int32(mine.what.node.value())
+      .text(mine.what.host)
+      .int32(mine.what.port)
+      .text(mine.what.zone)
+      .text(mine.what.version)
+      .int64(mine.applied.value())
+      .int64(std::chrono::duration_cast<std::chrono::milliseconds>(ttl).count());
+  auto got = co_await reader_.call("renew_lease", std::move(with));
+  if (!got || !got->is_done()) {
+    if (got && got->what != outcome::kind::lost)
+      spdlog::error("PostgreSQL cannot renew this agent's lease: {} (SQLSTATE {})", got->message, got->sqlstate);
+    co_return failure(log_error::unavailable);
+  }
+  std::vector<incarnation> live;
+  for (int row = 0; row < got->row_count(); ++row) live.push_back(incarnation(got->uuid(row, 0)));
+  co_return live;
+}
+
+awaitable<void> postgres_metastore::end_lease(incarnation who) {
+  parameters with;
+  with.uuid(who.value());
+  (void)co_await reader_.call("end_lease", std::move(with));
 }
 
 // ---- the node id

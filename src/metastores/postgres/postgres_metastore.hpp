@@ -35,6 +35,8 @@ class postgres_metastore final : public metadata::metastore, private metadata::l
   awaitable<void> hold_node_id(node_id id, duration patience) override;
   bool holds_node_id() const override { return is_holding_ && !is_held_by_other_; }
   metadata::log_store& log() override { return *this; }
+  awaitable<result<std::vector<incarnation>, metadata::log_error>> renew_lease(metadata::lease mine, duration ttl) override;
+  awaitable<void> end_lease(incarnation who) override;
   std::string description() const override;
   // Must be awaited after an open() that succeeded.
   awaitable<void> close() override;

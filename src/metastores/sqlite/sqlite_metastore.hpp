@@ -40,6 +40,11 @@ class sqlite_metastore final : public metadata::metastore, private metadata::log
   awaitable<void> hold_node_id(node_id id, duration patience) override;
   bool holds_node_id() const override { return holds_node_id_; }
   metadata::log_store& log() override { return *this; }
+  // Nobody else can be here: the directory is ours.
+  awaitable<result<std::vector<incarnation>, metadata::log_error>> renew_lease(metadata::lease mine, duration) override {
+    co_return std::vector<incarnation>{mine.who};
+  }
+  awaitable<void> end_lease(incarnation) override { co_return; }
   std::string description() const override;
   // Must be awaited after an open() that succeeded.
   awaitable<void> close() override;

@@ -1,0 +1,89 @@
+#include "membership/members.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <map>
+
+namespace yaks::membership {
+members::members(runtime& rt, metadata::metastore& store, metadata::replica& log, members_settings settings,
+                 metrics::registry& metrics)
+    : rt_(rt),
+      store_(store),
+      log_(log),
+      settings_(std::move(settings)),
+      renewals_(metrics.add_counter("yaks_lease_renewals_total", "Renewals of this agent's lease.")),
+      failures_(metrics.add_counter("yaks_lease_failures_total", "Renewals that could not be made.")),
+      fenced_(metrics.add_counter("yaks_agents_fenced_total", "Agents that this one fenced because their lease had lapsed.")) {
+  metrics.add_callback("yaks_agents", "Live agents, this one included.", [this] {
+    return double(std::ranges::count_if(log_.current().agents(), [&](const auto& a) { return is_live(a.first, a.second); }));
+  });
+}
+
+awaitable<void> members::run() {
+  for (unsigned failures = 0;;) {
+    auto got = co_await store_.renew_lease(
+        {.who = log_.self(), .what = settings_.self, .applied = log_.current().position().sequence}, settings_.lease_ttl);
+    renewals_.add();
+    if (got) {
+      failures = 0;
+      live_ = std::set<incarnation>(got->begin(), got->end());
+      co_await fence_lapsed();
+      co_await rt_.sleep_for(settings_.heartbeat);
+    } else {
+      failures_.add();
+      // Whoever cannot be asked is taken to be as it was.
+      co_await rt_.sleep_for(backoff(rt_, failures++, 200ms, settings_.heartbeat));
+    }
+  }
+}
+
+// A new one has not renewed yet: for one lease its registration counts.
+bool members::is_live(incarnation who, const metadata::agent& what) const {
+  if (who == log_.self() || live_.contains(who)) return true;
+  auto age_ms = log_.log_time() - what.registered_at;
+  return age_ms < std::chrono::duration_cast<std::chrono::milliseconds>(settings_.lease_ttl).count();
+}
+
+awaitable<void> members::fence_lapsed() {
+  if (!log_.is_ready()) co_return;
+  std::vector<metadata::fence_agent> lapsed;
+  const incarnation* first_live = nullptr;
+  for (const auto& [who, what] : log_.current().agents()) {
+    if (!is_live(who, what)) {
+      lapsed.push_back({who});
+      spdlog::warn("the lease of agent {} (node id {}) has lapsed", who.value().text(), what.registration.node.value());
+    } else if (!first_live) {
+      first_live = &who;
+    }
+  }
+  if (lapsed.empty() || !first_live || *first_live != log_.self()) co_return;  // one of us does it
+  fenced_.add(double(lapsed.size()));
+  co_await log_.submit_all(std::move(lapsed));
+}
+
+awaitable<void> members::leave() {
+  auto self = log_.self();
+  co_await log_.leave();
+  co_await store_.end_lease(self);
+}
+
+std::vector<broker> members::brokers() const {
+  const auto& state = log_.current();
+  std::map<node_id, broker> by_id;
+  auto add = [&](const metadata::register_agent& r) {
+    auto id = state.broker_at(r.host, r.port).value_or(r.node);
+    by_id.try_emplace(id, broker{.id = id, .host = r.host, .port = r.port, .zone = r.zone});
+  };
+  add(settings_.self);  // also while it is not registered
+  for (const auto& [who, what] : state.agents())
+    if (is_live(who, what)) add(what.registration);
+  std::vector<broker> all;
+  for (auto& [id, b] : by_id) all.push_back(std::move(b));
+  return all;
+}
+
+node_id members::self() const {
+  return log_.current().broker_at(settings_.self.host, settings_.self.port).value_or(settings_.self.node);
+}
+}  // namespace yaks::membership

@@ -1,0 +1,48 @@
+// Who is there: the agents that have registered in the metadata log and whose leases live.
+//
+// A registration is an entry of the log, so all agents see a new one at once. That one has died shows in its lease: each agent
+// renews its own and reads all others' in the same call; the one with the smallest incarnation then fences who lapsed. An agent
+// that comes back after that finds itself fenced and starts over. On the agent's executor only.
+#pragma once
+#include <set>
+#include <vector>
+
+#include "membership/routing.hpp"
+#include "metadata/metastore.hpp"
+#include "metadata/replica.hpp"
+#include "metrics/registry.hpp"
+#include "runtime/runtime.hpp"
+
+namespace yaks::membership {
+struct members_settings {
+  metadata::register_agent self;
+  duration heartbeat = 5s;   // YAKS_GROUPCACHE_HEARTBEAT_MS
+  duration lease_ttl = 15s;  // YAKS_GROUPCACHE_LEASE_TTL_MS
+};
+
+class members {
+ public:
+  members(runtime& rt, metadata::metastore& store, metadata::replica& log, members_settings settings,
+          metrics::registry& metrics);
+  // Renews the lease until cancelled.
+  awaitable<void> run();
+  // Takes this agent out: the others drop it at once.
+  awaitable<void> leave();
+
+  // Live brokers, by id. Agents that share an advertised address are one broker. This one is always among them.
+  std::vector<broker> brokers() const;
+  // What this agent is called: the id of the broker at its address.
+  node_id self() const;
+
+ private:
+  bool is_live(incarnation who, const metadata::agent& what) const;
+  awaitable<void> fence_lapsed();
+
+  runtime& rt_;
+  metadata::metastore& store_;
+  metadata::replica& log_;
+  members_settings settings_;
+  std::set<incarnation> live_;  // as the store last said
+  metrics::counter &renewals_, &failures_, &fenced_;
+};
+}  // namespace yaks::membership
