@@ -35,6 +35,7 @@ class producer_state {
   void add(const batch_commit& batch, offset base_offset, timestamp_ms append_time);
 
  private:
+  friend class snapshot_codec;
   std::int16_t epoch_ = -1;
   std::uint8_t count_ = 0;
   timestamp_ms last_write_ = no_timestamp;

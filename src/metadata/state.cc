@@ -16,6 +16,8 @@ std::vector<range>::const_iterator partition::find(offset at) const {
 }
 
 state::state() : digest_(hash_of_counters(next_producer_id_, next_object_)) {}
+state::state(state&&) = default;
+state& state::operator=(state&&) = default;
 state::~state() = default;
 
 state::applied state::apply(const log_entry& entry) {

@@ -93,6 +93,8 @@ class state {
   static constexpr std::int32_t partitions_per_topic_max = 1'000'000;
 
   state();
+  state(state&&);
+  state& operator=(state&&);
   ~state();
 
   struct applied {
@@ -124,6 +126,7 @@ class state {
   std::optional<node_id> broker_at(const std::string& host, std::uint16_t port) const;
 
  private:
+  friend class snapshot_codec;  // writes and reads all of it
   struct expiry {  // in the order of writing; a producer that wrote again since is queued again
     timestamp_ms last_write;
     topic_partition where;

@@ -1,0 +1,102 @@
+// Goal: what is read from a snapshot is what was written, in everything that later entries may touch; damage is refused.
+// Method: histories of all commands; after every few entries the state goes through a snapshot, and both go on in step.
+#include "metadata/snapshot.hpp"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "metadata/metadata_testing.hpp"
+
+namespace yaks::metadata {
+namespace {
+commit_object some_commit(std::mt19937_64& random, timestamp_ms time, const std::vector<topic_id>& topics) {
+  commit_object c{.object = object_id(uuid::v7(time.value(), random(), random())), .object_bytes = 1000, .topics = {}};
+  for (auto topic : topics) {
+    topic_commit in{topic, {}};
+    for (int p = 0; p < 2; ++p) {
+      partition_commit part{partition_index(p), {}};
+      for (auto n = random() % 4; n > 0; --n) {
+        batch_commit b{.bytes = std::uint32_t(100 + random() % 1000), .record_count = std::uint32_t(1 + random() % 5),
+                       .max_timestamp = timestamp_ms(std::int64_t(random() % 1'000'000))};
+        if (random() % 2) {
+          b.producer = producer_id(std::int64_t(random() % 4));
+          b.producer_epoch = std::int16_t(random() % 2);
+          b.base_sequence = std::int32_t(random() % 6);
+        }
+        part.batches.push_back(b);
+      }
+      if (!part.batches.empty()) in.partitions.push_back(std::move(part));
+    }
+    if (!in.partitions.empty()) c.topics.push_back(std::move(in));
+  }
+  return c;
+}
+
+TEST(snapshot, a_state_goes_on_from_it_as_if_nothing_had_been) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    std::mt19937_64 random(seed);
+    test_log log;
+    state copy;
+    log.register_writer(1);
+    std::size_t applied = 0;
+    std::vector<topic_id> topics{test_topic(1), test_topic(2), test_topic(3)};  // ids are never used twice
+    std::uint64_t topics_made = 3;
+    auto catch_up = [&] {
+      for (; applied < log.entries().size(); ++applied) copy.apply(log.entries()[applied]);
+    };
+    for (int i = 0; i < 120; ++i) {
+      log.time += std::int64_t(random() % (i % 40 == 0 ? 100'000'000 : 10'000));
+      switch (random() % 8) {
+        case 0: {
+          auto which = random() % 3;
+          log.append(test_incarnation(1), {create_topic{topics[which], "t" + std::to_string(which), 2, {{"retention.ms", "5"}}}});
+          break;
+        }
+        case 1:
+          if (auto which = random() % 12; which < 3) {
+            log.append(test_incarnation(1), {delete_topic{topics[which]}});
+            topics[which] = test_topic(++topics_made);
+          }
+          break;
+        case 2: log.append(test_incarnation(1), {allocate_producer_ids{10}}); break;
+        case 3: log.append(test_incarnation(1), {commit_group_offsets{"g", {{topics[random() % 3], partition_index(1), offset(3), 0, "m"}}}}); break;
+        case 4: log.register_writer(2 + random() % 2); break;
+        default: log.append(test_incarnation(1), {some_commit(random, log.time, topics)}); break;
+      }
+      catch_up();
+      if (i % 7 == 0) {
+        auto bytes = snapshot_codec::encode(copy);
+        copy = snapshot_codec::decode(bytes.view());
+      }
+      ASSERT_EQ(copy.digest(), log.state().digest()) << "seed " << seed << " entry " << i;
+      ASSERT_EQ(copy.position(), log.state().position());
+      ASSERT_EQ(copy.time(), log.state().time());
+    }
+    // Written again it is the same, but for the order of what has none.
+    EXPECT_EQ(snapshot_codec::encode(copy).size(), snapshot_codec::encode(log.state()).size());
+  }
+}
+
+TEST(snapshot, every_damage_is_refused) {
+  test_log log;
+  log.register_writer(1);
+  log.append(test_incarnation(1), {create_topic{test_topic(1), "t", 3, {}}});
+  auto bytes = snapshot_codec::encode(log.state());
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    auto damaged = shared_bytes::copy_of(bytes.view());
+    damaged.writable()[i] ^= std::byte(0x10);
+    EXPECT_THROW(snapshot_codec::decode(damaged.view()), log_format_error) << i;
+  }
+  for (std::size_t size = 0; size < bytes.size(); ++size)
+    EXPECT_THROW(snapshot_codec::decode(bytes.view().first(size)), log_format_error) << size;
+}
+
+TEST(snapshot, a_million_partitions_are_small) {
+  test_log log;
+  log.register_writer(1);
+  log.append(test_incarnation(1), {create_topic{test_topic(1), "t", 1'000'000, {}}});
+  EXPECT_LE(snapshot_codec::encode(log.state()).size(), std::size_t(64) << 20);
+}
+}  // namespace
+}  // namespace yaks::metadata
