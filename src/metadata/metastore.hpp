@@ -2,6 +2,7 @@
 #pragma once
 #include <memory>
 #include <stdexcept>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,15 @@ struct lease {
   log_sequence applied;  // how far it has read the log
 };
 
+// Where a snapshot of the state lies in the object store.
+struct snapshot_record {
+  log_position at;
+  std::string key;
+  std::uint64_t bytes = 0;
+  std::uint64_t digest = 0;  // of the state in it
+  bool operator==(const snapshot_record&) const = default;
+};
+
 class metastore {
  public:
   virtual ~metastore() = default;
@@ -42,6 +52,12 @@ class metastore {
   virtual awaitable<result<std::vector<incarnation>, log_error>> renew_lease(lease mine, duration ttl) = 0;
   // Gives the lease back, at a clean end. What goes wrong is left to the clock.
   virtual awaitable<void> end_lease(incarnation who) = 0;
+  // The newest snapshots, newest first, at most two.
+  virtual awaitable<result<std::vector<snapshot_record>, log_error>> snapshots() = 0;
+  // Adds one whose object is stored, unless there is one as new. Only the newest two are kept, and the log is trimmed up to
+  // the older of them: whoever reads the newest, and finds it damaged, still has the one before and all that follows it.
+  // Answers the keys of those that are not kept: their objects may go.
+  virtual awaitable<result<std::vector<std::string>, log_error>> add_snapshot(snapshot_record made) = 0;
   // Where the data lies, for people: "PostgreSQL testdb at localhost:5432", "SQLite file ./yaks-data/metadata.db".
   virtual std::string description() const = 0;
   // Ends background tasks and connections. Nothing may be outstanding.

@@ -16,7 +16,9 @@ using metadata::append_id;
 using metadata::log_entry;
 using metadata::log_error;
 using metadata::log_position;
+using metadata::lease;
 using metadata::log_tail;
+using metadata::snapshot_record;
 using metadata::metastore;
 using metadata::metastore_error;
 
@@ -378,6 +380,68 @@ TEST_P(contract, a_node_id_has_one_holder) {
     auto* third = co_await open_session();
     co_await third->hold_node_id(node_id(7), 5s);
     EXPECT_TRUE(third->holds_node_id());
+  };
+  run(body());
+}
+
+TEST_P(contract, two_snapshots_are_kept_and_the_log_is_trimmed_to_the_older) {
+  auto body = [this]() -> awaitable<void> {
+    auto* s = co_await open_session();
+    std::vector<log_position> at{{}};
+    for (std::uint64_t n = 1; n <= 9; ++n)
+      at.push_back(co_await append_and_follow(s, at.back(), {writer(1), n}, payload_of("x")));
+    auto none = co_await s->snapshots();
+    EXPECT_TRUE(none && none->empty());
+    auto made = [&](std::size_t n, std::string key) { return snapshot_record{at[n], std::move(key), 10 * n, ~std::uint64_t(n)}; };
+    auto add = [&](snapshot_record r) -> awaitable<std::vector<std::string>> {
+      auto dropped = co_await s->add_snapshot(std::move(r));
+      if (!dropped) throw std::runtime_error("add_snapshot failed");
+      co_return *dropped;
+    };
+    EXPECT_TRUE((co_await add(made(3, "a"))).empty());
+    auto all = co_await s->log().read_after({});
+    EXPECT_TRUE(all && all->entries.size() == 9);  // one snapshot trims nothing
+    EXPECT_TRUE((co_await add(made(5, "b"))).empty());
+    EXPECT_EQ(co_await add(made(8, "c")), std::vector<std::string>{"a"});
+    // Late ones are not wanted, and say so.
+    EXPECT_EQ(co_await add(made(7, "late")), std::vector<std::string>{"late"});
+    EXPECT_TRUE((co_await add(made(8, "c"))).empty());  // a repeated one is there
+    auto kept = co_await s->snapshots();
+    EXPECT_TRUE(kept && *kept == (std::vector<snapshot_record>{made(8, "c"), made(5, "b")}));
+    for (std::size_t below : {0u, 3u, 4u}) {
+      auto read = co_await s->log().read_after(at[below]);
+      EXPECT_TRUE(!read && read.error() == log_error::trimmed) << below;
+    }
+    auto rest = co_await s->log().read_after(at[5]);
+    EXPECT_TRUE(rest && rest->entries.size() == 4);
+    auto next = co_await append_and_follow(s, at[9], {writer(1), 10}, payload_of("y"));
+    EXPECT_EQ(next.sequence, log_sequence(10));
+  };
+  run(body());
+}
+
+TEST_P(contract, leases_live_until_their_time) {
+  auto body = [this]() -> awaitable<void> {
+    auto* s = co_await open_session();
+    auto lease_of = [](std::uint64_t n) {
+      return lease{.who = writer(n), .what = {.node = node_id(std::int32_t(n)), .host = "h", .port = 1}, .applied = {}};
+    };
+    auto first = co_await s->renew_lease(lease_of(1), 1h);
+    EXPECT_TRUE(first && *first == std::vector<incarnation>{writer(1)});
+    if (!store_->is_shared()) co_return;  // nobody else can come
+    auto* other = co_await open_session();
+    auto both = co_await other->renew_lease(lease_of(2), 1h);
+    EXPECT_TRUE(both && both->size() == 2);
+    co_await other->end_lease(writer(2));
+    auto left = co_await s->renew_lease(lease_of(1), 1h);
+    EXPECT_TRUE(left && *left == std::vector<incarnation>{writer(1)});
+    auto brief = co_await other->renew_lease(lease_of(3), 1ms);
+    EXPECT_TRUE(brief);
+    for (;;) {  // it lapses, whenever
+      auto live = co_await s->renew_lease(lease_of(1), 1h);
+      if (live && *live == std::vector<incarnation>{writer(1)}) break;
+      co_await rt_.sleep_for(2ms);
+    }
   };
   run(body());
 }

@@ -164,6 +164,28 @@ awaitable<void> memory_metastore::end_lease(incarnation who) {
   co_return;
 }
 
+awaitable<result<std::vector<metadata::snapshot_record>, log_error>> memory_metastore::snapshots() {
+  YAKS_CHECK(open_, "used outside open and close");
+  if (log_.hooks.before_read)
+    if (auto error = log_.hooks.before_read()) co_return failure(*error);
+  co_return log_.snapshots_;
+}
+
+awaitable<result<std::vector<std::string>, log_error>> memory_metastore::add_snapshot(metadata::snapshot_record made) {
+  YAKS_CHECK(open_, "used outside open and close");
+  YAKS_CHECK(made.at.sequence <= log_.trimmed_.sequence || log_.stands_on(made.at), "a snapshot is of a place in the log");
+  auto& all = log_.snapshots_;
+  std::vector<std::string> dropped;
+  if (!all.empty() && all.front().at.sequence >= made.at.sequence) {
+    if (all.front().key != made.key) dropped.push_back(made.key);
+    co_return dropped;
+  }
+  all.insert(all.begin(), std::move(made));
+  for (; all.size() > 2; all.pop_back()) dropped.push_back(all.back().key);
+  if (all.size() == 2) log_.trim_to(all.back().at.sequence);
+  co_return dropped;
+}
+
 awaitable<void> memory_metastore::wait_for_change() {
   YAKS_CHECK(open_, "used outside open and close");
   while (log_.changes_.at(this) == 0) co_await log_.changed_.wait();

@@ -60,6 +60,7 @@ class memory_log {
   std::map<metadata::append_id, shared_bytes> payloads_;  // a retry must repeat the payload
   std::map<node_id, const memory_metastore*> holders_;
   std::map<incarnation, timestamp_ms> leases_;  // until when
+  std::vector<metadata::snapshot_record> snapshots_;  // newest first
   std::map<const memory_metastore*, std::uint64_t> changes_;  // per open session: appends of others
   event changed_;                                             // an append, or a node id that is free
 };
@@ -76,6 +77,8 @@ class memory_metastore final : public metadata::metastore, private metadata::log
   metadata::log_store& log() override { return *this; }
   awaitable<result<std::vector<incarnation>, metadata::log_error>> renew_lease(metadata::lease mine, duration ttl) override;
   awaitable<void> end_lease(incarnation who) override;
+  awaitable<result<std::vector<metadata::snapshot_record>, metadata::log_error>> snapshots() override;
+  awaitable<result<std::vector<std::string>, metadata::log_error>> add_snapshot(metadata::snapshot_record made) override;
   std::string description() const override { return "memory"; }
   awaitable<void> close() override;
 

@@ -178,6 +178,42 @@ begin
 end
 $function$;
 )sql",
+    // 3: snapshots.
+    R"sql(
+create table yaks.snapshots (
+  log_id integer not null, seq bigint not null, incarnation uuid not null, number bigint not null,
+  key text not null, bytes bigint not null, digest bigint not null, created_at timestamptz not null default now(),
+  primary key (log_id, seq)
+);
+comment on table yaks.snapshots is 'Where snapshots of the state lie in the object store: the newest two.';
+
+-- Adds a snapshot, keeps the newest two, trims the log up to the older of them. Answers the keys of those that are not kept.
+create function yaks.add_snapshot(p_log_id integer, p_seq bigint, p_incarnation uuid, p_number bigint, p_key text,
+                                  p_bytes bigint, p_digest bigint)
+returns setof text language plpgsql volatile as $function$
+declare
+  older yaks.snapshots;
+begin
+  perform set_config('synchronous_commit', 'on', true);
+  lock table yaks.snapshots in exclusive mode;  -- rare, and agents may meet here
+  if exists (select from yaks.snapshots s where s.log_id = p_log_id and s.seq >= p_seq) then
+    return query select p_key where not exists (select from yaks.snapshots s where s.log_id = p_log_id and s.key = p_key);
+    return;
+  end if;
+  insert into yaks.snapshots (log_id, seq, incarnation, number, key, bytes, digest)
+    values (p_log_id, p_seq, p_incarnation, p_number, p_key, p_bytes, p_digest);
+  select * into older from yaks.snapshots s where s.log_id = p_log_id order by s.seq desc offset 1 limit 1;
+  if not found then
+    return;
+  end if;
+  return query delete from yaks.snapshots s where s.log_id = p_log_id and s.seq < older.seq returning s.key;
+  delete from yaks.entries e where e.log_id = p_log_id and e.seq <= older.seq;
+  -- Last, so that appends wait for this row as shortly as can be.
+  update yaks.head set trimmed_seq = older.seq, trimmed_incarnation = older.incarnation, trimmed_number = older.number
+    where log_id = p_log_id and trimmed_seq < older.seq;
+end
+$function$;
+)sql",
 };
 static_assert(metadata::tail_bytes_max == 4194304, "the functions above say the same");
 

@@ -159,6 +159,9 @@ awaitable<void> postgres_metastore::set_up_appender(connection& on) {
 awaitable<void> postgres_metastore::set_up_reader(connection& on) {
   co_await must(on, "prepare read_after as select * from yaks.read_after($1, $2, $3, $4)");
   co_await must(on, "prepare renew_lease as select * from yaks.renew_lease($1, $2, $3, $4, $5, $6, $7, $8)");
+  co_await must(on,
+                "prepare snapshots as select seq, incarnation, number, key, bytes, digest from yaks.snapshots "
+                "where log_id = $1 order by seq desc limit 2");
   co_await must(on, "prepare end_lease as delete from yaks.agents where incarnation = $1");
   co_await must(on, "prepare rename as select set_config('application_name', $1, false)");
 }
@@ -167,6 +170,7 @@ awaitable<void> postgres_metastore::set_up_watcher(connection& on) {
   co_await must(on, fmt::format("listen {}", channel).c_str());
   // Others' entries are worth a wait for the disk; that somebody should look is not.
   co_await must(on, "prepare notify as select set_config('synchronous_commit', 'off', true), pg_notify($1, $2)");
+  co_await must(on, "prepare add_snapshot as select * from yaks.add_snapshot($1, $2, $3, $4, $5, $6, $7)");
   co_await must(on, "prepare hold as select set_config('application_name', $3, false), pg_try_advisory_lock($1, $2)");
   co_await must(
       on,
@@ -292,6 +296,43 @@ awaitable<void> postgres_metastore::end_lease(incarnation who) {
   parameters with;
   with.uuid(who.value());
   (void)co_await reader_.call("end_lease", std::move(with));
+}
+
+awaitable<result<std::vector<metadata::snapshot_record>, log_error>> postgres_metastore::snapshots() {
+  YAKS_CHECK(is_open_, "a metastore is opened first");
+  parameters with;
+  with.int32(log_id);
+  auto got = co_await reader_.call("snapshots", std::move(with));
+  if (!got || !got->is_done()) co_return failure(log_error::unavailable);
+  std::vector<metadata::snapshot_record> all;
+  for (int row = 0; row < got->row_count(); ++row)
+    all.push_back({.at = {log_sequence(got->int64(row, 0)), {incarnation(got->uuid(row, 1)), std::uint64_t(got->int64(row, 2))}},
+                   .key = got->text(row, 3),
+                   .bytes = std::uint64_t(got->int64(row, 4)),
+                   .digest = std::uint64_t(got->int64(row, 5))});
+  co_return all;
+}
+
+awaitable<result<std::vector<std::string>, log_error>> postgres_metastore::add_snapshot(metadata::snapshot_record made) {
+  YAKS_CHECK(is_open_, "a metastore is opened first");
+  parameters with;
+  with.int32(log_id)
+      .int64(made.at.sequence.value())
+      .uuid(made.at.id.writer.value())
+      .int64(std::int64_t(made.at.id.number))
+      .text(made.key)
+      .int64(std::int64_t(made.bytes))
+      .int64(std::int64_t(made.digest));
+  // Not on the reader: deleting what is trimmed takes a while, and barriers must not wait for it.
+  auto got = co_await watcher_.call("add_snapshot", std::move(with));
+  if (!got || !got->is_done()) {
+    if (got && got->what != outcome::kind::lost)
+      spdlog::error("PostgreSQL cannot take a snapshot's record: {} (SQLSTATE {})", got->message, got->sqlstate);
+    co_return failure(log_error::unknown);
+  }
+  std::vector<std::string> dropped;
+  for (int row = 0; row < got->row_count(); ++row) dropped.push_back(got->text(row, 0));
+  co_return dropped;
 }
 
 // ---- the node id

@@ -37,6 +37,8 @@ class postgres_metastore final : public metadata::metastore, private metadata::l
   metadata::log_store& log() override { return *this; }
   awaitable<result<std::vector<incarnation>, metadata::log_error>> renew_lease(metadata::lease mine, duration ttl) override;
   awaitable<void> end_lease(incarnation who) override;
+  awaitable<result<std::vector<metadata::snapshot_record>, metadata::log_error>> snapshots() override;
+  awaitable<result<std::vector<std::string>, metadata::log_error>> add_snapshot(metadata::snapshot_record made) override;
   std::string description() const override;
   // Must be awaited after an open() that succeeded.
   awaitable<void> close() override;

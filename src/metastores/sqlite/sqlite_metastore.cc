@@ -35,6 +35,8 @@ constexpr const char* migrations[] = {
                             time_ms integer not null, payload blob not null, primary key (log_id, seq)) without rowid;
        create table cluster(cluster_id text not null);
        insert into head values(0, 0, 0, zeroblob(16), 0, 0, zeroblob(16), 0);)",
+    R"(create table snapshots(log_id integer not null, seq integer not null, incarnation blob not null, number integer not null,
+                              key text not null, bytes integer not null, digest integer not null, primary key (log_id, seq));)",
 };
 constexpr std::int64_t schema_version = std::size(migrations);
 
@@ -87,6 +89,7 @@ struct sqlite_metastore::call {  // shared by the caller that waits and the work
   log_position applied;
   append_id id;
   shared_bytes payload;
+  std::function<void(storage&)> job;  // instead of all that
   std::optional<answer> outcome;
   event answered;
 };
@@ -268,6 +271,23 @@ struct sqlite_metastore::storage {
     }
   }
 
+  // One transaction, with the head read again after it.
+  void do_job(call& c) {
+    try {
+      if (is_broken) throw database_error(SQLITE_IOERR_FSYNC, "writing failed before");
+      prepared->begin.run();
+      c.job(*this);
+      prepared->commit.run();
+      load_head();
+      c.outcome = log_tail{};
+    } catch (const database_error& error) {
+      failure = fmt::format("{}: {} (SQLite code {})", path, error.what(), error.code);
+      if (error.is_lost_write()) is_broken = true;
+      c.outcome = yaks::failure(log_error::unavailable);
+      recover();
+    }
+  }
+
   void recover() {
     try {
       if (db.in_transaction()) prepared->rollback.run();
@@ -381,12 +401,86 @@ awaitable<void> sqlite_metastore::work() {
       waiting_.pop_front();
     }
     auto wall_clock = rt_.wall_clock();
-    auto serve = [&] { storage_->serve(calls, wall_clock); };
+    std::vector<std::shared_ptr<call>> jobs;
+    std::erase_if(calls, [&](auto& c) {
+      if (!c->job) return false;
+      jobs.push_back(c);
+      return true;
+    });
+    auto serve = [&] {
+      if (!calls.empty()) storage_->serve(calls, wall_clock);
+      for (auto& j : jobs) storage_->do_job(*j);
+    };
     co_await rt_.run_blocking(serve);
     take_over();
     if (!storage_->failure.empty()) spdlog::error("{}", storage_->failure);
     for (auto& c : calls) c->answered.notify_all();
+    for (auto& j : jobs) j->answered.notify_all();
   }
+}
+
+awaitable<bool> sqlite_metastore::run_job(std::function<void(storage&)> job) {
+  YAKS_CHECK(storage_, "a metastore is opened first");
+  auto mine = std::make_shared<call>();
+  mine->job = std::move(job);
+  auto done = co_await answer_of(mine);
+  co_return done.has_value();
+}
+
+awaitable<result<std::vector<metadata::snapshot_record>, log_error>> sqlite_metastore::snapshots() {
+  // Shared with the job, which outlives this frame when the caller is cancelled.
+  auto all = std::make_shared<std::vector<metadata::snapshot_record>>();
+  auto done = co_await run_job([all](storage& s) {
+    sqlite::statement read(s.db, "select seq, incarnation, number, key, bytes, digest from snapshots order by seq desc limit 2");
+    while (read.step())
+      all->push_back({.at = {log_sequence(read.integer(0)), id_from(read.bytes(1), read.integer(2))},
+                      .key = read.text(3),
+                      .bytes = std::uint64_t(read.integer(4)),
+                      .digest = std::uint64_t(read.integer(5))});
+  });
+  if (!done) co_return failure(log_error::unavailable);
+  co_return std::move(*all);
+}
+
+awaitable<result<std::vector<std::string>, log_error>> sqlite_metastore::add_snapshot(metadata::snapshot_record made) {
+  auto dropped = std::make_shared<std::vector<std::string>>();
+  auto done = co_await run_job([dropped, made](storage& s) {
+    {
+      sqlite::statement newer(s.db, "select key from snapshots where seq >= ?");
+      newer.bind(1, made.at.sequence.value());
+      if (newer.step()) {
+        if (newer.text(0) != made.key) dropped->push_back(made.key);
+        return;
+      }
+    }
+    sqlite::statement(s.db, "insert into snapshots(log_id, seq, incarnation, number, key, bytes, digest) values(0, ?, ?, ?, ?, ?, ?)")
+        .bind(1, made.at.sequence.value())
+        .bind(2, bytes_of(made.at.id.writer))
+        .bind(3, std::int64_t(made.at.id.number))
+        .bind_text(4, made.key)
+        .bind(5, std::int64_t(made.bytes))
+        .bind(6, std::int64_t(made.digest))
+        .run();
+    std::int64_t older = 0;
+    {
+      sqlite::statement second(s.db, "select seq from snapshots order by seq desc limit 1 offset 1");
+      if (!second.step()) return;
+      older = second.integer(0);
+    }
+    {
+      sqlite::statement old(s.db, "select key from snapshots where seq < ?");
+      old.bind(1, older);
+      while (old.step()) dropped->push_back(old.text(0));
+    }
+    sqlite::statement(s.db, "delete from snapshots where seq < ?").bind(1, older).run();
+    sqlite::statement(s.db, "delete from entries where log_id = 0 and seq <= ?").bind(1, older).run();
+    sqlite::statement(s.db, "update head set trimmed_seq = s.seq, trimmed_incarnation = s.incarnation, trimmed_number = s.number "
+                            "from (select seq, incarnation, number from snapshots where seq = ?1) s where trimmed_seq < ?1")
+        .bind(1, older)
+        .run();
+  });
+  if (!done) co_return failure(log_error::unavailable);
+  co_return std::move(*dropped);
 }
 
 awaitable<void> sqlite_metastore::wait_for_change() {

@@ -9,6 +9,7 @@
 // is refused until the process starts again.
 #pragma once
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -45,6 +46,8 @@ class sqlite_metastore final : public metadata::metastore, private metadata::log
     co_return std::vector<incarnation>{mine.who};
   }
   awaitable<void> end_lease(incarnation) override { co_return; }
+  awaitable<result<std::vector<metadata::snapshot_record>, metadata::log_error>> snapshots() override;
+  awaitable<result<std::vector<std::string>, metadata::log_error>> add_snapshot(metadata::snapshot_record made) override;
   std::string description() const override;
   // Must be awaited after an open() that succeeded.
   awaitable<void> close() override;
@@ -59,6 +62,8 @@ class sqlite_metastore final : public metadata::metastore, private metadata::log
   bool is_shared() const override { return false; }
   awaitable<answer> answer_of(std::shared_ptr<call> mine);
   awaitable<void> work();
+  // Does something else on the disk, between appends. False where it failed; nothing of it has happened then.
+  awaitable<bool> run_job(std::function<void(storage&)> job);
   void take_over();
 
   runtime& rt_;
