@@ -55,6 +55,8 @@ std::uint16_t advertised_port(const config::settings& s, const listener& serving
 agent::agent(runtime& rt, std::unique_ptr<listener> serving, metadata::metastore& store, object_store& objects,
              const config::settings& s, metrics::registry& metrics)
     : rt_(rt),
+      store_(store),
+      objects_(objects),
       shutdown_timeout_(s.process.shutdown_timeout),
       log_(rt, store.log(), replica_settings_of(s, store, advertised_port(s, *serving)), metrics,
            [this](const metadata::changes& changes) { applied(changes); }),
@@ -63,6 +65,8 @@ agent::agent(runtime& rt, std::unique_ptr<listener> serving, metadata::metastore
                 .heartbeat = s.cache_peers.heartbeat,
                 .lease_ttl = s.cache_peers.lease},
                metrics),
+      snapshots_(rt, store, objects, log_, members_,
+                 {.key_prefix = s.s3.prefix, .entries = std::int64_t(s.materializer.snapshot_entries)}, metrics),
       cache_(s.read.cache_bytes, metrics),
       buffer_(rt, objects, log_, cache_, write_settings_of(s), metrics),
       reader_(rt, objects, cache_, {.key_prefix = s.s3.prefix}, metrics),
@@ -94,7 +98,14 @@ void agent::applied(const metadata::changes& changes) {
 
 awaitable<void> agent::run(stop_request& stop) { return run_then_close(serve(stop), tasks_); }
 
+awaitable<void> agent::load() {
+  auto loaded = co_await upkeep::load_newest_snapshot(rt_, store_, objects_);
+  if (loaded) log_.begin_from(std::move(*loaded));
+}
+
 awaitable<void> agent::serve(stop_request& stop) {
+  co_await first_of(load(), stop.wait());
+  if (stop.is_asked()) co_return;
   tasks_.spawn(log_.run());
   tasks_.spawn(members_.run());
   tasks_.spawn(reader_.run());
@@ -102,6 +113,7 @@ awaitable<void> agent::serve(stop_request& stop) {
   co_await first_of(first_of(log_.wait_until_ready(), tasks_.failed()), stop.wait());
   if (stop.is_asked()) co_return;
   tasks_.spawn(buffer_.run());
+  tasks_.spawn(snapshots_.run());
   tasks_.spawn(server_.run());
   serving_ = true;
   on_ready();

@@ -27,6 +27,7 @@
 #include "runtime/runtime.hpp"
 #include "runtime/task_group.hpp"
 #include "server/kafka_server.hpp"
+#include "upkeep/snapshots.hpp"
 
 namespace yaks {
 // Asks an agent to stop, from a signal handler on the agent's executor or from a test.
@@ -63,15 +64,19 @@ class agent {
   std::function<void()> on_ready = [] {};
 
  private:
+  awaitable<void> load();
   awaitable<void> serve(stop_request& stop);
   awaitable<void> shut_down();
   awaitable<void> finish(time_point deadline);
   void applied(const metadata::changes& changes);
 
   runtime& rt_;
+  metadata::metastore& store_;
+  object_store& objects_;
   duration shutdown_timeout_;
   metadata::replica log_;
   membership::members members_;
+  upkeep::snapshotter snapshots_;
   block_cache cache_;
   ingest::write_buffer buffer_;
   fetch::range_reader reader_;

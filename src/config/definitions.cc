@@ -168,6 +168,9 @@ constexpr definition table[] = {
   {.name = "MATERIALIZE_BATCH_SIZE", .in = group::materializer, .type = kind::number, .fallback = "1000", .least = 1, .most = 1'000'000,
    .help = "Most log entries at a time.", .pending = no_materializer,
    .store = [](settings& s, const value& v) { s.materializer.batch_size = v.number; }},
+  {.name = "SNAPSHOT_ENTRIES", .in = group::materializer, .type = kind::number, .fallback = "10000", .least = 100, .most = 10'000'000,
+   .help = "After so many entries of the metadata log, a snapshot is made and the log is trimmed; a starting agent reads at most about twice as many.",
+   .store = [](settings& s, const value& v) { s.materializer.snapshot_entries = v.number; }},
 
   {.name = "NODE_ID", .in = group::process, .type = kind::number, .fallback = "0", .least = 0, .most = int32_max,
    .help = "Broker id of this agent; each agent of an installation has its own.",

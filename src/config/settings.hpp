@@ -98,6 +98,7 @@ struct settings {
   struct {
     milliseconds interval;
     std::int64_t batch_size;
+    std::int64_t snapshot_entries;
   } materializer;
 };
 }  // namespace yaks::config

@@ -83,6 +83,12 @@ std::vector<broker> members::brokers() const {
   return all;
 }
 
+bool members::is_first() const {
+  for (const auto& [who, what] : log_.current().agents())
+    if (is_live(who, what)) return who == log_.self();
+  return false;
+}
+
 node_id members::self() const {
   return log_.current().broker_at(settings_.self.host, settings_.self.port).value_or(settings_.self.node);
 }

@@ -31,6 +31,8 @@ class members {
 
   // Live brokers, by id. Agents that share an advertised address are one broker. This one is always among them.
   std::vector<broker> brokers() const;
+  // True for one of the live agents: what one does for all is done by it. Two may believe it for a moment.
+  bool is_first() const;
   // What this agent is called: the id of the broker at its address.
   node_id self() const;
 

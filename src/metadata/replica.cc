@@ -114,6 +114,12 @@ awaitable<void> replica::catch_up() {
   }
 }
 
+void replica::begin_from(state loaded) {
+  YAKS_CHECK(state_.position().sequence.value() == 0, "a replica begins once");
+  state_ = std::move(loaded);
+  log_time_ = std::max(log_time_, state_.time());
+}
+
 awaitable<void> replica::wait_until_ready() {
   while (!ready_) co_await ready_changed_.wait();
 }

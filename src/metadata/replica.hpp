@@ -57,6 +57,8 @@ class replica {
   // whose command had not been sent; one whose append was under way is never answered: its outcome is unknown. Once
   // only.
   awaitable<void> run();
+  // Begins with this state instead of with nothing. Before run().
+  void begin_from(state loaded);
   // Returns once registered.
   awaitable<void> wait_until_ready();
   bool is_ready() const { return ready_; }

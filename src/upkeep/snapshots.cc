@@ -1,0 +1,140 @@
+#include "upkeep/snapshots.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "metadata/snapshot.hpp"
+#include "records/crc32c.hpp"
+
+namespace yaks::upkeep {
+namespace {
+constexpr duration get_patience = 60s;
+
+// Nothing where the object cannot be read or is no snapshot; says why in the log.
+awaitable<std::optional<metadata::state>> read_snapshot(runtime& rt, object_store& objects, metadata::snapshot_record record) {
+  auto bytes = co_await objects.get(record.key, 0, record.bytes, rt.now() + get_patience);
+  if (!bytes) {
+    spdlog::error("cannot read the snapshot {} of the metadata: {}", record.key, name(bytes.error()));
+    co_return std::nullopt;
+  }
+  std::optional<metadata::state> read;
+  std::string why;
+  auto work = [&] {
+    try {
+      read = metadata::snapshot_codec::decode(bytes->view());
+      if (read->position() != record.at || read->digest() != record.digest) {
+        read.reset();
+        why = "it is not the one that was recorded";
+      }
+    } catch (const metadata::log_format_error& error) {
+      why = error.what();
+    }
+  };
+  co_await rt.run_blocking(work);
+  if (!read) spdlog::error("the snapshot {} of the metadata cannot be used: {}", record.key, why);
+  co_return std::move(read);
+}
+}  // namespace
+
+awaitable<std::optional<metadata::state>> load_newest_snapshot(runtime& rt, metadata::metastore& store, object_store& objects) {
+  for (unsigned attempt = 0;; ++attempt) {
+    auto records = co_await store.snapshots();
+    if (!records) {
+      if (attempt % 10 == 0) spdlog::warn("cannot ask for snapshots of the metadata ({}); trying again", name(records.error()));
+      co_await rt.sleep_for(backoff(rt, attempt, 50ms, 1s));
+      continue;
+    }
+    for (const auto& record : *records) {
+      auto read = co_await read_snapshot(rt, objects, record);
+      if (read) {
+        spdlog::info("metadata up to entry {} comes from the snapshot {}", record.at.sequence.value(), record.key);
+        co_return std::move(read);
+      }
+    }
+    co_return std::nullopt;
+  }
+}
+
+snapshotter::snapshotter(runtime& rt, metadata::metastore& store, object_store& objects, const metadata::replica& log,
+                         const membership::members& members, snapshot_settings settings, metrics::registry& metrics)
+    : rt_(rt),
+      store_(store),
+      objects_(objects),
+      log_(log),
+      members_(members),
+      settings_(std::move(settings)),
+      made_(metrics.add_counter("yaks_snapshots_total", "Snapshots of the metadata that this agent made.")),
+      failures_(metrics.add_counter("yaks_snapshot_failures_total", "Snapshots that could not be made or recorded.")),
+      seconds_(metrics.add_histogram("yaks_snapshot_duration_seconds", "Time to make a snapshot.", metrics::latency_seconds_buckets())),
+      bytes_(metrics.add_gauge("yaks_snapshot_bytes", "Size of the newest snapshot that this agent made.")) {}
+
+awaitable<void> snapshotter::run() {
+  for (unsigned failures = 0;;) {
+    co_await rt_.sleep_for(failures == 0 ? settings_.look_interval : backoff(rt_, failures, settings_.look_interval, 60s));
+    if (!log_.is_ready() || !members_.is_first() || log_.current().position().sequence - newest_ < settings_.entries) continue;
+    auto records = co_await store_.snapshots();
+    if (!records) {
+      ++failures;
+      continue;
+    }
+    if (!records->empty()) newest_ = records->front().at.sequence;
+    if (log_.current().position().sequence - newest_ < settings_.entries) continue;  // another agent has made one
+    auto begun = rt_.now();
+    if (co_await make_one()) {
+      failures = 0;
+      made_.add();
+      seconds_.observe(std::chrono::duration<double>(rt_.now() - begun).count());
+    } else {
+      failures_.add();
+      ++failures;
+    }
+  }
+}
+
+awaitable<bool> snapshotter::make_one() {
+  auto loaded = co_await load_newest_snapshot(rt_, store_, objects_);
+  metadata::state state = loaded ? std::move(*loaded) : metadata::state();
+  auto target = log_.current().position().sequence;
+  while (state.position().sequence < target) {
+    auto tail = co_await store_.log().read_after(state.position());
+    if (!tail || tail->entries.empty()) {
+      if (!tail) spdlog::warn("cannot read the log for a snapshot: {}", name(tail.error()));
+      co_return false;
+    }
+    auto work = [&] {
+      for (const auto& entry : tail->entries) state.apply(entry);
+    };
+    co_await rt_.run_blocking(work);
+  }
+  shared_bytes bytes;
+  std::uint32_t crc = 0;
+  auto encode = [&] {
+    bytes = metadata::snapshot_codec::encode(state);
+    crc = records::crc32c(bytes.view());
+  };
+  co_await rt_.run_blocking(encode);
+  auto high = rt_.random(), low = rt_.random();
+  metadata::snapshot_record record{.at = state.position(),
+                                   .key = fmt::format("{}snapshots/{:020}-{}", settings_.key_prefix, state.position().sequence.value(),
+                                                      uuid::v4(high, low).text()),
+                                   .bytes = bytes.size(),
+                                   .digest = state.digest()};
+  std::vector<shared_bytes> body{bytes};
+  auto stored = co_await objects_.put(record.key, std::move(body), crc, rt_.now() + get_patience);
+  if (!stored) {
+    spdlog::warn("a snapshot of the metadata was not stored: {}", name(stored.error()));
+    co_return false;
+  }
+  auto dropped = co_await store_.add_snapshot(record);
+  if (!dropped) {
+    // Perhaps it is recorded, perhaps not: its object stays, or somebody would find a record without one.
+    spdlog::warn("a snapshot of the metadata may not have been recorded: {}", name(dropped.error()));
+    co_return false;
+  }
+  newest_ = record.at.sequence;
+  bytes_.set(double(bytes.size()));
+  spdlog::info("snapshot of the metadata up to entry {}: {} bytes", record.at.sequence.value(), bytes.size());
+  if (!dropped->empty()) (void)co_await objects_.remove(std::move(*dropped), rt_.now() + get_patience);
+  co_return true;
+}
+}  // namespace yaks::upkeep

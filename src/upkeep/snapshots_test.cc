@@ -1,0 +1,147 @@
+// Goal: an agent that starts from a snapshot has the state of one that read everything; the log is trimmed and stays readable;
+// damage, outages and a crash between the steps lose nothing.
+// Method: replicas on one memory log and one memory store, in virtual time.
+#include "upkeep/snapshots.hpp"
+
+#include <gtest/gtest.h>
+
+#include "metastores/memory/memory_metastore.hpp"
+#include "objects/memory/memory_store.hpp"
+#include "runtime/simulated_runtime.hpp"
+#include "runtime/task_group.hpp"
+
+namespace yaks::upkeep {
+namespace {
+struct node {
+  simulated_runtime& rt;
+  metrics::registry metrics;
+  metastores::memory_metastore session;
+  metadata::register_agent self;
+  metadata::replica log;
+  membership::members members;
+  snapshotter snapshots;
+  task_group tasks;
+  node(simulated_runtime& runtime, metastores::memory_log& shared, object_store& objects, int id)
+      : rt(runtime),
+        session(runtime, shared, "node"),
+        self{.node = node_id(id), .upload_deadline_ms = 600'000, .host = "h" + std::to_string(id), .port = 9092},
+        log(runtime, session.log(), {.registration = self}, metrics, [](const metadata::changes&) {}),
+        members(runtime, session, log, {.self = self}, metrics),
+        snapshots(runtime, session, objects, log, members, {.key_prefix = "p/", .entries = 10}, metrics),
+        tasks(runtime.executor()) {}
+  awaitable<void> start(object_store& objects) {
+    co_await session.open();
+    if (auto loaded = co_await load_newest_snapshot(rt, session, objects)) log.begin_from(std::move(*loaded));
+    tasks.spawn(log.run());
+    tasks.spawn(members.run());
+    co_await log.wait_until_ready();
+  }
+  awaitable<void> stop() {
+    auto nothing = []() -> awaitable<void> { co_return; };
+    co_await run_then_close(nothing(), tasks);
+    co_await session.close();
+  }
+  awaitable<void> work(int entries) {
+    for (int i = 0; i < entries; ++i) (void)co_await log.submit(metadata::allocate_producer_ids{1});
+  }
+};
+
+struct snapshots : testing::Test {
+  simulated_world world{1};
+  simulated_runtime rt{world};
+  metastores::memory_log shared{[this] {
+    return timestamp_ms(1'700'000'000'000 + std::chrono::duration_cast<std::chrono::milliseconds>(rt.now().time_since_epoch()).count());
+  }};
+  memory_store objects;
+  void run(std::function<awaitable<void>()> body) { rt.run(body()); }
+  awaitable<std::vector<std::string>> keys() {
+    auto all = co_await objects.list("", rt.now() + 1s);
+    std::vector<std::string> found;
+    for (auto& o : *all) found.push_back(o.key);
+    co_return found;
+  }
+};
+
+TEST_F(snapshots, a_new_agent_starts_from_one_and_the_log_is_trimmed) {
+  run([&]() -> awaitable<void> {
+    node a(rt, shared, objects, 1);
+    co_await a.start(objects);
+    a.tasks.spawn(a.snapshots.run());
+    for (int round = 0; round < 6; ++round) {
+      co_await a.work(12);
+      co_await rt.sleep_for(3s);
+    }
+    EXPECT_LT(shared.entries().size(), 40u);  // of more than 70
+    EXPECT_EQ((co_await keys()).size(), 2u);
+    node b(rt, shared, objects, 2);
+    co_await b.start(objects);
+    (void)co_await a.log.barrier();
+    EXPECT_EQ(a.log.current().position(), b.log.current().position());
+    EXPECT_EQ(a.log.current().digest(), b.log.current().digest());
+    EXPECT_EQ(b.log.current().next_producer_id(), producer_id(72));
+    co_await a.stop();
+    co_await b.stop();
+  });
+}
+
+TEST_F(snapshots, a_damaged_one_is_skipped_for_the_one_before) {
+  run([&]() -> awaitable<void> {
+    node a(rt, shared, objects, 1);
+    co_await a.start(objects);
+    for (int i = 0; i < 2; ++i) {
+      co_await a.work(20);
+      EXPECT_TRUE(co_await a.snapshots.make_one());
+    }
+    co_await a.work(5);
+    auto records = co_await a.session.snapshots();
+    (*objects.find(records->front().key))[30] ^= 1;
+    node b(rt, shared, objects, 2);
+    co_await b.start(objects);
+    (void)co_await a.log.barrier();
+    EXPECT_EQ(a.log.current().digest(), b.log.current().digest());
+    co_await a.stop();
+    co_await b.stop();
+  });
+}
+
+TEST_F(snapshots, only_one_agent_makes_them_and_another_takes_over) {
+  run([&]() -> awaitable<void> {
+    node a(rt, shared, objects, 1), b(rt, shared, objects, 2);
+    co_await a.start(objects);
+    co_await b.start(objects);
+    a.tasks.spawn(a.snapshots.run());
+    b.tasks.spawn(b.snapshots.run());
+    co_await a.work(30);
+    co_await rt.sleep_for(5s);
+    auto first = co_await a.session.snapshots();
+    EXPECT_EQ(first->size(), 1u);
+    bool a_is_first = a.members.is_first();
+    auto& maker = a_is_first ? a : b;
+    auto& other = a_is_first ? b : a;
+    co_await maker.stop();
+    co_await rt.sleep_for(60s);
+    co_await other.work(30);
+    co_await rt.sleep_for(5s);
+    auto second = co_await other.session.snapshots();
+    EXPECT_EQ(second->size(), 2u);
+    co_await other.stop();
+  });
+}
+
+TEST_F(snapshots, an_outage_delays_one_and_loses_nothing) {
+  run([&]() -> awaitable<void> {
+    node a(rt, shared, objects, 1);
+    co_await a.start(objects);
+    co_await a.work(20);
+    shared.hooks.before_read = [] { return std::optional(metadata::log_error::unavailable); };
+    a.tasks.spawn(a.snapshots.run());
+    co_await rt.sleep_for(30s);
+    EXPECT_EQ((co_await keys()).size(), 0u);
+    shared.hooks.before_read = nullptr;
+    co_await rt.sleep_for(120s);
+    EXPECT_EQ((co_await keys()).size(), 1u);
+    co_await a.stop();
+  });
+}
+}  // namespace
+}  // namespace yaks::upkeep
