@@ -44,6 +44,7 @@ TEST(load, defaults_are_those_that_are_documented) {
       {"FLUSH_BYTES", "5242880"},
       {"MATERIALIZE_INTERVAL_MS", "100"},
       {"MATERIALIZE_BATCH_SIZE", "1000"},
+      {"SNAPSHOT_ENTRIES", "10000"},
       {"FETCH_MAX_BYTES", "52428800"},
       {"DB_HOST", "localhost"},
       {"DB_PORT", "5432"},
@@ -133,7 +134,7 @@ TEST(load, each_setting_changes_something_and_only_its_own_member) {
         s.s3.bucket, s.s3.prefix, s.s3.create_bucket, s.s3.sign_payload, s.metrics.enabled, s.metrics.port,
         s.cache_peers.enabled, s.cache_peers.port, s.cache_peers.advertised_host, s.cache_peers.heartbeat.count(),
         s.cache_peers.poll.count(), s.cache_peers.lease.count(), s.materializer.interval.count(),
-        s.materializer.batch_size);
+        s.materializer.batch_size, s.materializer.snapshot_entries);
     return all.str();
   };
   settings base{};
@@ -254,6 +255,14 @@ TEST(load, credentials_come_from_yaks_then_aws_then_defaults) {
               ElementsAre(HasSubstr("belong together")));
   // Embedded storage does not care about somebody's half-configured shell.
   EXPECT_THAT(must({{"AWS_ACCESS_KEY_ID", "id"}}).warnings, IsEmpty());
+}
+
+// Else the first object that is written would find out.
+TEST(load, a_prefix_that_no_key_can_have_is_refused) {
+  for (auto prefix : {"a//b", "../a", "a/./b", "a\\b", "a\nb"})
+    EXPECT_THAT(errors({{"YAKS_S3_PREFIX", prefix}}), ElementsAre(HasSubstr("YAKS_S3_PREFIX"))) << prefix;
+  EXPECT_THAT(errors({{"YAKS_S3_PREFIX", std::string(950, 'a')}}), ElementsAre(HasSubstr("YAKS_S3_PREFIX")));
+  EXPECT_THAT(errors({{"YAKS_S3_PREFIX", "team a/yaks"}}), IsEmpty());
 }
 
 TEST(load, s3_endpoint_and_prefix_are_normalised) {
