@@ -8,6 +8,7 @@
 
 #include "base/check.hpp"
 #include "config/storage_choice.hpp"
+#include "objects/object_store.hpp"
 
 namespace yaks::config {
 namespace {
@@ -175,6 +176,13 @@ class loader {
     if (s.s3.endpoint.empty()) s.s3.endpoint = fmt::format("https://s3.{}.amazonaws.com", s.s3.region);
     s.s3.prefix.erase(0, std::min(s.s3.prefix.find_first_not_of('/'), s.s3.prefix.size()));
     if (!s.s3.prefix.empty() && !s.s3.prefix.ends_with('/')) s.s3.prefix += '/';
+
+    constexpr std::size_t rest_of_key = 100;  // and more than the longest of them
+    if (!s.s3.prefix.empty() && !is_object_key(s.s3.prefix + std::string(rest_of_key, 'k')))
+      errors_.push_back(fmt::format(
+          "YAKS_S3_PREFIX={} cannot begin a key: allowed are names between single slashes, none of them '.' or '..', without "
+          "control characters and backslashes, of at most 255 bytes each and 900 in all.",
+          s.s3.prefix));
 
     if (!errors_.empty()) return;  // what follows compares values that may be missing
     if (s.write.flush_bytes > s.write.buffer_bytes_max)
