@@ -56,6 +56,8 @@ class shared_bytes {
   mutable_byte_view writable() const { return {const_cast<std::byte*>(view_.data()), view_.size()}; }
   // What the slice keeps alive, which can be much more than it shows.
   std::size_t pinned_bytes() const { return owner_ ? owner_->size() : 0; }
+  // Names the memory that the slice keeps alive: equal for slices of one chunk.
+  const void* pinned() const { return owner_.get(); }
 
  private:
   std::shared_ptr<chunk> owner_;

@@ -5,7 +5,8 @@
 #include "records/batch.hpp"
 
 namespace yaks {
-std::shared_ptr<const cached_range> cached_range::make(std::vector<shared_bytes> segments, offset base_offset, bool verify) {
+std::shared_ptr<const cached_range> cached_range::make(std::vector<shared_bytes> segments, offset base_offset,
+                                                       bool verify) {
   auto made = std::make_shared<cached_range>();
   made->segments_ = std::move(segments);
   for (std::uint32_t i = 0; i < made->segments_.size(); ++i) {
@@ -30,8 +31,17 @@ std::shared_ptr<const cached_range> cached_range::make(std::vector<shared_bytes>
   return made;
 }
 
+std::size_t cached_range::index_bytes() const {
+  return batches_.size() * sizeof(batch) + segments_.size() * sizeof(shared_bytes) + sizeof(cached_range);
+}
+
 std::size_t cached_range::charge() const {
-  return bytes_ + batches_.size() * sizeof(batch) + segments_.size() * sizeof(shared_bytes) + sizeof(cached_range);
+  std::size_t bytes = index_bytes();
+  for (auto s = segments_.begin(); s != segments_.end(); ++s)
+    if (std::none_of(segments_.begin(), s,
+                     [&](const shared_bytes& earlier) { return earlier.pinned() == s->pinned(); }))
+      bytes += s->pinned_bytes();
+  return bytes;
 }
 
 std::size_t cached_range::find(offset at) const {
