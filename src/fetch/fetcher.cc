@@ -65,6 +65,7 @@ awaitable<fetch_result> fetcher::fetch(fetch_request request) {
 }
 
 awaitable<fetch_result> fetcher::read(fetch_request request, survey seen) {
+  if (request.memory_turn && seen.bytes > 0) co_await request.memory_turn->wait();
   fetch_result out{.partitions = std::move(seen.partitions), .lease = nullptr};
   // Which ranges: as many as could be needed, by the sizes that the state knows. The state may change while they are read,
   // so everything is copied out of it here.
@@ -101,6 +102,7 @@ awaitable<fetch_result> fetcher::read(fetch_request request, survey seen) {
   if (plan.empty()) co_return out;
 
   out.lease = co_await memory_.reserve(std::min(reserved, memory_.bytes_max()));
+  if (request.memory_turn) request.memory_turn->pass();
   auto read = co_await reader_.read(std::move(ranges));
 
   budget = request.bytes_max;

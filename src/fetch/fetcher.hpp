@@ -15,6 +15,7 @@
 #include "metadata/replica.hpp"
 #include "metrics/registry.hpp"
 #include "runtime/runtime.hpp"
+#include "runtime/turnstile.hpp"
 
 namespace yaks::fetch {
 enum class fetch_error {
@@ -34,6 +35,8 @@ struct fetch_request {
   std::vector<partition_fetch> partitions;  // in the client's order
   std::uint32_t bytes_min = 1, bytes_max = 0;
   duration wait_max{};
+  // Where answers leave in an order: memory is taken when this turn comes, and the turn is passed then.
+  turnstile::turn* memory_turn = nullptr;
 };
 
 struct partition_data {

@@ -73,6 +73,7 @@ response dispatcher::refuse(const request& in, metrics::counter& reason, std::st
 
 awaitable<response> dispatcher::handle(request in) {
   auto turn = in.connection.produce_turns.next_turn();  // before anything waits
+  auto memory_turn = in.connection.memory_turns.next_turn();  // passes with its request's end, a fetch's earlier
   auto request = wire::parse_request_header(in.frame.view());
   if (!request)
     co_return refuse(in, malformed_, fmt::format("sent a request whose header is broken ({})", wire::name(request.error())));
@@ -81,7 +82,8 @@ awaitable<response> dispatcher::handle(request in) {
   request_context context{.version = request->version(),
                           .client_id = request->header.client_id.value_or(""),
                           .arrived = in.arrived_at,
-                          .frame = in.frame};
+                          .frame = in.frame,
+                          .memory_turn = &memory_turn};
   auto correlation_id = request->header.correlation_id;
   if (key != wire::api_key::produce) turn.pass();
   if (!api || !api->served.has(context.version)) {

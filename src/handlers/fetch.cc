@@ -47,6 +47,7 @@ awaitable<fetch_answer> fetch(services& s, const wire::fetch_request& request, c
     }
   }
   if (has_error) wanted.wait_max = {};  // an error does not wait for data
+  wanted.memory_turn = context.memory_turn;
   auto got = co_await s.fetcher.fetch(std::move(wanted));
   answer.lease = std::move(got.lease);
 

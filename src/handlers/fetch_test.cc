@@ -3,6 +3,9 @@
 // time; calls of the stores are counted.
 #include <gtest/gtest.h>
 
+#include <deque>
+#include <optional>
+
 #include "handlers/test_broker.hpp"
 
 namespace yaks::handlers {
@@ -241,6 +244,37 @@ TEST(fetch, a_tailing_consumer_causes_no_get_and_no_read_of_the_log) {
     }
     EXPECT_EQ(w.store.gets, 0u);
     EXPECT_EQ(reads, 0u);
+  });
+}
+
+// Answers leave in order: one that is ready holds its memory until those before it have left.
+TEST(fetch, one_behind_a_long_poll_takes_no_memory_that_the_long_poll_needs) {
+  broker_world w(1, {.flush_interval = 1ms}, 3'000);
+  w.play([&]() -> awaitable<void> {
+    co_await w.make_topic("quiet");
+    co_await w.make_topic("full");
+    co_await w.produce("full", 0, batch_bytes({std::string(2'500, 'x')}));
+    std::deque<std::optional<response>> answers(2);  // of one connection; sent from the front, as they are complete
+    auto ask = [&](std::size_t i, wire::fetch_request r) -> awaitable<void> {
+      answers[i] = co_await w.send(w.frame_of(11, r));
+    };
+    task_group requests(w.rt.executor());
+    auto body = [&]() -> awaitable<void> {
+      auto poll = w.fetch_of("quiet", 0);
+      poll.max_wait_ms = 60'000;
+      requests.spawn(ask(0, poll));
+      requests.spawn(ask(1, w.fetch_of("full", 0)));
+      co_await w.rt.sleep_for(1s);
+      co_await w.produce("quiet", 0, batch_bytes({std::string(1'000, 'y')}));
+      co_await w.rt.sleep_for(1s);
+      EXPECT_TRUE(answers[0]);
+      answers[0].reset();  // sent
+      co_await w.rt.sleep_for(1s);
+      EXPECT_TRUE(answers[1]);
+    };
+    co_await run_then_close(body(), requests);
+    answers.clear();
+    EXPECT_EQ(w.memory.held(), 0u);
   });
 }
 

@@ -16,6 +16,7 @@
 #include "metrics/registry.hpp"
 #include "runtime/first_of.hpp"
 #include "runtime/runtime.hpp"
+#include "runtime/turnstile.hpp"
 
 namespace yaks::handlers {
 struct broker_settings {
@@ -96,5 +97,6 @@ struct request_context {
   std::string_view client_id;
   time_point arrived;
   shared_bytes frame;  // what the message's text and record bytes point into
+  turnstile::turn* memory_turn = nullptr;  // to be waited for before memory is taken that is held until the answer is sent
 };
 }  // namespace yaks::handlers

@@ -8,7 +8,7 @@
 
 #include "base/bytes.hpp"
 #include "runtime/runtime.hpp"
-#include "server/turnstile.hpp"
+#include "runtime/turnstile.hpp"
 
 namespace yaks {
 // Of one client connection; lives until its last handler has returned. The handlers write what they learn of the
@@ -19,6 +19,9 @@ struct connection_context {
   std::string client_software_name, client_software_version;  // from ApiVersions, "" before
   bool has_produced = false;  // for admits(): only producers are held back when the write buffer is full
   turnstile produce_turns;
+  // Answers leave in order, so one that holds memory waits for those before it: only who has none of them ahead that still
+  // wants memory may take some. Else two requests of one connection could wait for each other, and everybody for them.
+  turnstile memory_turns;
 };
 
 struct request {

@@ -1,4 +1,4 @@
-#include "server/turnstile.hpp"
+#include "runtime/turnstile.hpp"
 
 namespace yaks {
 turnstile::turn turnstile::next_turn() {
