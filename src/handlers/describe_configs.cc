@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
+#include <string_view>
+#include <utility>
 
 #include "handlers/handlers.hpp"
 #include "handlers/topics.hpp"
@@ -81,7 +84,10 @@ awaitable<wire::describe_configs_response> describe_configs(services& s, const w
                                                             const request_context& context) {
   bool is_current = co_await s.log.barrier_since(context.arrived);
   wire::describe_configs_response answer;
+  // All of one resource's settings once: with their documentation they are a thousand times as long as its name.
+  std::set<std::pair<std::int8_t, std::string_view>> answered;
   for (const auto& asked : request.resources) {
+    if (!asked.configuration_keys && !answered.emplace(asked.resource_type, asked.resource_name).second) continue;
     auto& out = answer.results.emplace_back();
     out.resource_type = asked.resource_type;
     out.resource_name = asked.resource_name;

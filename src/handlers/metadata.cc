@@ -1,6 +1,8 @@
 #include <algorithm>
-#include <span>
+#include <optional>
 #include <set>
+#include <span>
+#include <utility>
 
 #include "handlers/authorized_operations.hpp"
 #include "handlers/handlers.hpp"
@@ -70,7 +72,10 @@ awaitable<wire::metadata_response> metadata(services& s, const wire::metadata_re
         missing.push_back(new_topic(s, *t.name, s.broker.default_partitions));
     if (!missing.empty()) is_current = (co_await submit_until(s, std::move(missing), context.arrived + patience)).has_value();
   }
+  // Each topic once, as in Kafka: a list of one large topic's name, again and again, would be answered with gigabytes.
+  std::set<std::pair<std::optional<std::string_view>, topic_id>> answered;
   for (const auto& t : *request.topics) {
+    if (!answered.emplace(t.name, t.name ? topic_id() : topic_id(t.topic_id)).second) continue;
     if (const auto* topic = find(s, t)) {
       answer.topics.push_back(describe(near, *topic, request.include_topic_authorized_operations));
       continue;

@@ -75,7 +75,7 @@ TEST(metadata, creates_topics_when_asked_and_allowed) {
     auto a = co_await w.ask(9, r);
     EXPECT_EQ(a.topics[0].error_code, error_code::none);
     EXPECT_EQ(a.topics[0].partitions.size(), 4u);
-    EXPECT_EQ(a.topics[2].error_code, error_code::invalid_topic_exception);
+    EXPECT_EQ(a.topics.back().error_code, error_code::invalid_topic_exception);
     EXPECT_EQ(w.replica.current().topics_by_name().size(), 1u);
     w.services.broker.auto_create_topics = false;
     r.topics = {named("other")};
@@ -83,6 +83,29 @@ TEST(metadata, creates_topics_when_asked_and_allowed) {
     w.services.broker.auto_create_topics = true;
     w.log.hooks.before_read = [] { return std::optional(metadata::log_error::unavailable); };
     EXPECT_EQ((co_await w.ask(9, r)).topics[0].error_code, error_code::leader_not_available);
+  });
+}
+
+// Else a small request that repeats itself would have an answer of gigabytes.
+TEST(topics, what_is_asked_for_twice_is_answered_once) {
+  broker_world w;
+  w.play([&]() -> awaitable<void> {
+    auto id = (co_await w.make_topic("t", 100)).topic;
+    wire::metadata_request r;
+    r.topics.emplace(1000, named("t"));
+    for (int i = 0; i < 1000; ++i) r.topics->push_back({.topic_id = id.value()});
+    r.topics->push_back(named("nowhere/"));
+    auto a = co_await w.ask(12, r);
+    if (a.topics.size() != 3) {  // by its name, by its id, and the other one
+      ADD_FAILURE() << a.topics.size();
+      co_return;
+    }
+    EXPECT_EQ(a.topics[0].name, "t");
+    EXPECT_EQ(a.topics[1].name, "t");
+    EXPECT_EQ(a.topics[2].error_code, error_code::invalid_topic_exception);
+    wire::describe_configs_request c;
+    c.resources.assign(1000, {2, "t", std::nullopt});
+    EXPECT_EQ((co_await w.ask(4, c)).results.size(), 1u);
   });
 }
 
