@@ -79,6 +79,10 @@ class memory_stream final : public byte_stream {
     }
   }
 
+  void shutdown_write() override {
+    out_->writer_closed = true;
+    out_->changed.notify_all();
+  }
   void close() override {
     in_->reader_closed = true, out_->writer_closed = true;
     in_->changed.notify_all(), out_->changed.notify_all();

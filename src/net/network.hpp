@@ -18,6 +18,9 @@ class byte_stream {
   virtual awaitable<std::size_t> read_some(mutable_byte_view to) = 0;
   // Sends every segment, in order, without copying them. The segments are held until they are sent.
   virtual awaitable<void> write_all(std::vector<shared_bytes> segments) = 0;
+  // Our bytes end here: the peer reads what was written, and then eof. Reading goes on; writing does not. Not while a write
+  // is pending; may be called more than once.
+  virtual void shutdown_write() = 0;
   // Wakes a pending read and write with an error. May be called at any time and more than once.
   virtual void close() = 0;
   // Who is at the other end, for log lines: "127.0.0.1:51234".

@@ -144,6 +144,18 @@ TEST_P(network_contract, what_was_written_before_a_close_arrives_and_then_eof) {
   });
 }
 
+TEST_P(network_contract, after_shutdown_write_the_peer_reads_the_end_and_may_still_write) {
+  run([&](task_group&) -> awaitable<void> {
+    co_await write_one(*client);
+    client->shutdown_write(), client->shutdown_write();
+    EXPECT_EQ(co_await read_exactly(*server, 1), "x");
+    EXPECT_EQ(co_await outcome(read_one(*server)), "eof");
+    co_await write_one(*server);
+    EXPECT_EQ(co_await read_exactly(*client, 1), "x");
+    EXPECT_NE(co_await outcome(write_one(*client)), "none");
+  });
+}
+
 TEST_P(network_contract, writing_to_a_peer_that_is_gone_fails) {
   run([&](task_group&) -> awaitable<void> {
     client->close();

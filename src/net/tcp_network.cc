@@ -61,6 +61,10 @@ class tcp_stream final : public byte_stream {
     }
   }
 
+  void shutdown_write() override {
+    error_code ignored;  // the peer may be gone: reading tells
+    socket_.shutdown(tcp::socket::shutdown_send, ignored);
+  }
   void close() override {
     error_code ignored;
     socket_.close(ignored);
@@ -87,7 +91,7 @@ class tcp_stream final : public byte_stream {
 
 class tcp_listener final : public listener {
  public:
-  tcp_listener(asio::any_io_executor executor, const tcp::endpoint& at, int backlog) : acceptor_(std::move(executor)) {
+  tcp_listener(const asio::any_io_executor& executor, const tcp::endpoint& at, int backlog) : acceptor_(executor) {
     acceptor_.open(at.protocol());
     acceptor_.set_option(tcp::acceptor::reuse_address(true));
     if (at.address().is_v6()) acceptor_.set_option(asio::ip::v6_only(false));  // "::" takes IPv4 too

@@ -61,6 +61,10 @@ class tls_stream final : public byte_stream {
     }
   }
 
+  void shutdown_write() override {
+    error_code ignored;
+    stream_.next_layer().shutdown(tcp::socket::shutdown_send, ignored);
+  }
   // Without the closing handshake: whoever closes does not wait for a peer, and lengths are known from the protocol
   // above.
   void close() override {

@@ -6,6 +6,8 @@
 #include <iterator>
 #include <utility>
 
+#include "runtime/first_of.hpp"
+
 namespace yaks {
 namespace {
 // Of a frame that is not admitted, at most so much is read before its connection waits.
@@ -101,7 +103,24 @@ awaitable<void> connection::serve(task_group& tasks) {
     co_await run_then_close(read_until_finishing(reading, tasks), reading);
   }
   while (!broken_ && (!slots_.empty() || is_writing_)) co_await changed_.wait();
+  if (!broken_ && reason_ == close_reason::shutdown) co_await linger();
   stream_->close();
+}
+
+// A socket that is closed with unread bytes is reset, and a reset takes answers with it that the client has not read yet:
+// acknowledged records would be sent again to another agent. So the client is told that nothing more will come, and what
+// it has sent meanwhile is read until it closes.
+awaitable<void> connection::linger() {
+  stream_->shutdown_write();
+  co_await first_of(discard_input(), rt_.sleep_for(settings_.linger_timeout));
+}
+
+awaitable<void> connection::discard_input() {
+  std::array<std::byte, 4096> nowhere;
+  try {
+    for (;;) co_await stream_->read_some(nowhere);
+  } catch (const boost::system::system_error&) {  // the end, in whatever way
+  }
 }
 
 awaitable<void> connection::read_until_finishing(task_group& reading, task_group& tasks) {

@@ -44,6 +44,8 @@ struct connection_settings {
   duration idle_timeout = 600s;                         // YAKS_CONNECTION_IDLE_MS
   duration write_timeout = 30s;                         // for write_bytes_max
   duration drain_timeout = 5s;             // for what is in flight when the client has no more to say, or is refused
+  // At the end of an agent, after the last answer: for the client to take it and close.
+  duration linger_timeout = 1s;
   std::size_t write_bytes_max = 1u << 20;  // per write, so that a slow client's progress shows
 };
 
@@ -84,6 +86,8 @@ class connection {
   awaitable<void> read_frames(task_group& reading, task_group& tasks);
   awaitable<void> answer(task_group& tasks, slot& into, request of);
   awaitable<void> write_answers();
+  awaitable<void> linger();
+  awaitable<void> discard_input();
   awaitable<void> write(std::vector<shared_bytes> segments);
   void start(task_group& tasks, shared_bytes frame);
   bool is_full() const;

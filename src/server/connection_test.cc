@@ -250,7 +250,7 @@ TEST(connection, a_half_closed_client_gets_its_answers) {
   auto body = [&]() -> awaitable<void> {
     auto& c = f.connect();
     co_await c.client.send(framed("last"));
-    c.client.stream->end();
+    c.client.stream->shutdown_write();
     co_await f.rt.settle();
     EXPECT_FALSE(c.ended);
     gate.let("last");
@@ -305,7 +305,7 @@ TEST(connection, half_a_frame_is_truncated) {
   auto body = [&]() -> awaitable<void> {
     auto& c = f.connect();
     co_await c.client.send(framed("whole request").substr(0, 9));
-    c.client.stream->end();
+    c.client.stream->shutdown_write();
     EXPECT_EQ(co_await c.client.receive(), "<end>");
     co_await f.rt.settle();
     EXPECT_EQ(c.server->reason(), close_reason::truncated);

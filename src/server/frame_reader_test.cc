@@ -182,7 +182,7 @@ TEST(frame_reader, chunks_grow_with_the_traffic_and_shrink_again) {
 TEST(frame_reader, the_end_of_the_stream_is_an_exception) {
   fixture f;
   f.send(framed("whole") + "\0\0");
-  f.client->end();
+  f.client->shutdown_write();
   auto body = [&]() -> awaitable<void> {
     EXPECT_EQ(co_await f.next(), "whole");
     co_await f.next();

@@ -194,6 +194,7 @@ TEST(kafka_server, stopping_answers_what_is_in_flight) {
     co_await f.rt.settle();
     f.tasks.spawn(f.stop(f.rt.now() + 10s));
     EXPECT_EQ(co_await idle.receive(), "<end>");
+    idle.stream->close();
     co_await busy.send(framed("too late"));
     co_await f.rt.settle();
     EXPECT_FALSE(f.stopped);
@@ -202,11 +203,35 @@ TEST(kafka_server, stopping_answers_what_is_in_flight) {
     EXPECT_EQ(co_await busy.receive(), "in flight");
     EXPECT_EQ(co_await busy.receive(), "too");
     EXPECT_EQ(co_await busy.receive(), "<end>");
+    busy.stream->close();
     co_await f.rt.settle();
     EXPECT_TRUE(f.stopped);
     EXPECT_TRUE(f.returned);
     EXPECT_EQ(f.handler.calls, 2);
     EXPECT_EQ(f.closed("shutdown"), "2");
+  };
+  f.test(body());
+}
+
+TEST(kafka_server, stopping_takes_in_what_clients_go_on_sending_and_does_not_wait_for_ever) {
+  fixture f;
+  auto body = [&]() -> awaitable<void> {
+    auto closing = f.door->connect(), staying = f.door->connect();
+    co_await closing.send(framed("1"));
+    EXPECT_EQ(co_await closing.receive(), "1");
+    f.tasks.spawn(f.stop(f.rt.now() + 10s));
+    EXPECT_EQ(co_await closing.receive(), "<end>");
+    EXPECT_EQ(co_await staying.receive(), "<end>");
+    co_await closing.send(framed("on its way"));
+    co_await f.rt.settle();
+    EXPECT_TRUE(closing.stream->out_->bytes.empty());  // else a socket would be reset
+    EXPECT_EQ(f.server->connections(), 2u);
+    closing.stream->close();
+    co_await f.rt.settle();
+    EXPECT_EQ(f.server->connections(), 1u);
+    co_await f.rt.advance(connection_settings().linger_timeout);
+    EXPECT_TRUE(f.stopped);
+    EXPECT_EQ(f.handler.calls, 1);
   };
   f.test(body());
 }

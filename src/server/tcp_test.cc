@@ -77,11 +77,38 @@ TEST(tcp, a_hundred_pipelining_clients_and_an_orderly_stop) {
     while (handler.calls == before) co_await rt.sleep_for(1ms);
     tasks.spawn(server.stop(rt.now() + 60s));
     EXPECT_EQ(co_await receive(*idle, 1), "");
+    idle->close();
     open = true;
     opened.notify_all();
     EXPECT_EQ(co_await receive(*busy, 1000), framed("in flight"));
+    busy->close();
     while (tasks.size() > 0) co_await rt.sleep_for(1ms);
     EXPECT_EQ(server.connections(), 0u);
+  };
+  rt.run(run_then_close(body(), tasks));
+}
+
+// The system drops what a client has not taken yet when a socket is closed over unread bytes.
+TEST(tcp, an_orderly_stop_loses_no_answer_of_a_client_that_goes_on_sending) {
+  real_runtime rt;
+  tcp_network net(rt);
+  metrics::registry registry;
+  test::test_handler handler;
+  std::string large(900'000, 'x');
+  handler.on_request = [&](request) -> awaitable<response> { co_return test::answering(large); };
+  kafka_server server(rt, net.listen({.host = "127.0.0.1"}), handler, {}, registry);
+  task_group tasks(rt.executor());
+  auto body = [&]() -> awaitable<void> {
+    tasks.spawn(server.run());
+    auto client = co_await net.connect({.host = "127.0.0.1", .port = server.port()});
+    co_await send(*client, framed("a question"));
+    while (registry.text().find("\nyaks_network_writes_total 1\n") == std::string::npos) co_await rt.sleep_for(1ms);
+    tasks.spawn(server.stop(rt.now() + 60s));
+    co_await send(*client, framed("too late"));
+    co_await rt.sleep_for(20ms);  // for a reset to come, where one comes
+    EXPECT_TRUE(co_await receive(*client, large.size() + 100) == framed(large));
+    client->close();
+    while (tasks.size() > 0) co_await rt.sleep_for(1ms);
   };
   rt.run(run_then_close(body(), tasks));
 }

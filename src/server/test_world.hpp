@@ -115,8 +115,7 @@ class memory_stream final : public byte_stream {
     out_->changed.notify_all();
     in_->changed.notify_all();
   }
-  // As shutdown(SHUT_WR).
-  void end() {
+  void shutdown_write() override {
     out_->ended = true;
     out_->changed.notify_all();
   }
