@@ -207,12 +207,17 @@ awaitable<result<http::response, object_error>> s3_store::send(request r, time_p
   bool maybe_done = false, fresh = false;
   result<http::response, object_error> answer = failure(object_error::unavailable);
   for (unsigned attempts = 0;; ++attempts) {
-    while (rt_.now() < paused_until_ && rt_.now() < deadline) co_await rt_.sleep_until(std::min(paused_until_, deadline));
+    while (rt_.now() < paused_until_ && rt_.now() < deadline) {
+      // Not all at the same moment: the server has just asked for less.
+      auto on = paused_until_ + backoff(rt_, 1, settings_.retry_first, settings_.retry_most);
+      co_await rt_.sleep_until(std::min(on, deadline));
+    }
     auto now = rt_.now();
-    if (now >= deadline && attempts > 0) break;
+    if (now >= deadline) break;  // sending it could still make it happen
     auto out = co_await attempt(r, std::min(now + settings_.attempt_timeout, deadline), fresh);
-    // The server had closed the connection while it was idle: that says nothing about the server.
+    // The server had closed the connection while it was idle, most likely: that says nothing about the server.
     if (out.stale && !fresh) {
+      maybe_done |= out.maybe_done;
       fresh = true;
       continue;
     }
@@ -233,7 +238,8 @@ awaitable<result<http::response, object_error>> s3_store::send(request r, time_p
     if (!again) break;
     if (error == object_error::slow_down) {
       pauses_.add();
-      paused_until_ = rt_.now() + backoff(rt_, attempts + 1, settings_.retry_first, settings_.retry_most);
+      paused_until_ =
+          std::max(paused_until_, rt_.now() + backoff(rt_, attempts + 1, settings_.retry_first, settings_.retry_most));
     }
     auto pause = backoff(rt_, attempts, settings_.retry_first, settings_.retry_most);
     if (rt_.now() + pause >= deadline) break;
@@ -321,10 +327,11 @@ object_error s3_store::error_of(const request& r, const http::response& answer) 
   if (status == 408 || code == "RequestTimeout" || code == "OperationAborted" || code == "RequestTimeTooSkewed")
     return object_error::unavailable;
   if (status >= 500) return object_error::unknown;
-  if (r.what == operation::put && status == 400 && code != "AuthorizationHeaderMalformed" && code != "InvalidBucketName")
-    return object_error::corrupt;  // servers differ in what they call a wrong checksum
   log_.warn(fmt::format("{} {} at {} is refused: {}", r.method, r.path, settings_.endpoint, last_failure_));
-  return object_error::denied;
+  // Servers differ in what they call a wrong checksum: a 400 that is not about who we are is about the body.
+  bool about_us = code == "AuthorizationHeaderMalformed" || code == "InvalidBucketName" || code == "ExpiredToken" ||
+                  code == "InvalidToken";
+  return r.what == operation::put && status == 400 && !about_us ? object_error::corrupt : object_error::denied;
 }
 
 void s3_store::count(operation what, duration took, const result<http::response, object_error>& answer) {

@@ -168,6 +168,29 @@ TEST_F(scripted, a_put_whose_answer_never_comes_is_unknown) {
   run([&](s3_store& store) -> awaitable<void> { EXPECT_EQ(co_await put(store, 250ms), "unknown"); });
 }
 
+// The kept connection is closed after the request was taken: it may have been done, whatever the next attempts are told.
+TEST_F(scripted, a_put_that_a_kept_connection_swallowed_is_unknown) {
+  run([&](s3_store& store) -> awaitable<void> {
+    script = {{reply(200, "")}, {"", true}};
+    for (int i = 0; i < 1000; ++i) script.push_back({reply(503, "")});
+    EXPECT_EQ(co_await put(store), "ok");
+    EXPECT_EQ(co_await put(store, 50ms), "unknown");
+  });
+}
+
+TEST_F(scripted, nothing_is_sent_after_the_deadline) {
+  run([&](s3_store& store) -> awaitable<void> {
+    EXPECT_EQ(co_await put(store, 0s), "unavailable");
+    co_await rt.sleep_for(5ms);
+    EXPECT_TRUE(seen.empty());
+  });
+}
+
+TEST_F(scripted, a_token_that_has_expired_is_not_a_wrong_checksum) {
+  script = {{reply(400, "<Error><Code>ExpiredToken</Code></Error>")}};
+  run([&](s3_store& store) -> awaitable<void> { EXPECT_EQ(co_await put(store), "denied"); });
+}
+
 TEST_F(scripted, nobody_listening_is_unavailable) {
   auto with = settings();
   with.endpoint = "http://nowhere";
