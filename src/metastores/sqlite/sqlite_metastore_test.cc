@@ -17,7 +17,7 @@ using metadata::log_error;
 using metadata::metastore_error;
 
 class sqlite_store : public testing::Test {
- protected:
+ public:
   sqlite_store() {
     auto pattern = (std::filesystem::temp_directory_path() / "yaks-sqlite-XXXXXX").string();
     directory_ = mkdtemp(pattern.data());
