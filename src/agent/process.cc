@@ -57,9 +57,15 @@ std::unique_ptr<listener> process::listen(std::string host, std::uint16_t port, 
   try {
     return network_.listen({.host = host, .port = port});
   } catch (const boost::system::system_error& error) {
-    throw std::runtime_error(fmt::format("cannot listen on {}:{} ({}): {}. Is another process using the port? `ss -ltnp` "
-                                         "shows who; {} chooses another one",
-                                         host, port, setting, error.code().message(), setting));
+    std::string advice;
+    if (error.code() == boost::system::errc::address_in_use)
+      advice = fmt::format("Another process uses the port: `ss -ltnp` shows which; {} chooses another one", setting);
+    else if (error.code() == boost::system::errc::permission_denied)
+      advice = fmt::format("Low ports need root or CAP_NET_BIND_SERVICE; {} chooses another one", setting);
+    else
+      advice = "YAKS_BROKER_HOST has to be an address of this machine; 0.0.0.0 is all of them";
+    throw std::runtime_error(
+        fmt::format("cannot listen on {}:{} ({}): {}. {}", host, port, setting, error.code().message(), advice));
   }
 }
 
@@ -141,7 +147,9 @@ awaitable<void> process::serve() {
 
 awaitable<void> process::serve_from(std::unique_ptr<listener> serving, std::unique_ptr<listener> scraping) {
   const auto& s = settings_;
-  co_await store_->hold_node_id(node_id(s.process.node_id), s.cache_peers.lease);
+  // Another agent may hold the id for as long as the lease: whoever asks us to stop meanwhile is not made to wait.
+  co_await first_of(store_->hold_node_id(node_id(s.process.node_id), s.cache_peers.lease), stop_.wait());
+  if (stop_.is_asked()) co_return;
   co_await open_object_store();
   spdlog::info("metadata: {}; records: {}", store_->description(), objects_description_);
   agent server(runtime_, std::move(serving), *store_, *objects_, s, metrics_);

@@ -20,9 +20,9 @@ result<storage_choice, std::string> choose_storage(std::string_view metastore, s
     if (const std::string* named = database ? database : s3) {
       choice.metastore = metastore_kind::postgres;
       choice.objects = object_store_kind::s3;
-      choice.reason = *named + " selects it";
+      choice.reason = *named + " is set: PostgreSQL and S3";
     } else {
-      choice.reason = "no YAKS_DB_* or YAKS_S3_* selects it";
+      choice.reason = "no YAKS_DB_* or YAKS_S3_* is set: embedded";
     }
     return choice;
   }
@@ -33,7 +33,7 @@ result<storage_choice, std::string> choose_storage(std::string_view metastore, s
 
   choice.metastore = metastore == "postgres" ? metastore_kind::postgres : metastore_kind::embedded;
   choice.objects = objects == "s3" ? object_store_kind::s3 : object_store_kind::directory;
-  choice.reason = fmt::format("YAKS_METASTORE={} and YAKS_OBJECT_STORE={} select it", metastore, objects);
+  choice.reason = fmt::format("YAKS_METASTORE={}, YAKS_OBJECT_STORE={}", metastore, objects);
   if (choice.metastore == metastore_kind::postgres && choice.objects == object_store_kind::directory)
     choice.warnings.push_back(
         "PostgreSQL with a directory: an agent on another machine could not read the records that this one writes. "

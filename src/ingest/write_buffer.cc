@@ -54,6 +54,7 @@ write_buffer::write_buffer(runtime& rt, object_store& objects, metadata::replica
       cache_(cache),
       settings_(std::move(settings)),
       budget_(settings_.flush_interval, settings_.saved_puts_max, rt.now()),
+      not_stored_(rt),
       tasks_(rt.executor()),
       flushes_by_budget_(metrics.add_counter("yaks_buffer_flushes_total", "Flushes of the write buffer, by what caused them.",
                                              {{"reason", "budget"}})),
@@ -177,7 +178,8 @@ awaitable<void> write_buffer::store(flush& f) {
     put_seconds_.observe(seconds(rt_.now() - begun));
     uploaded = put.has_value();
     if (!put)
-      spdlog::warn("a flush of {} bytes was not stored: {}; its producers are told to try again", f.bytes_, name(put.error()));
+      not_stored_.warn(fmt::format("a flush of {} bytes was not stored: {}; its producers are told to try again", f.bytes_,
+                                   name(put.error())));
   }
   while (f.previous_ && !f.previous_->done_) co_await f.previous_->changed_.wait();
   if (!uploaded) {

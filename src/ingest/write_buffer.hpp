@@ -23,6 +23,7 @@
 #include "metadata/replica.hpp"
 #include "metrics/registry.hpp"
 #include "objects/object_store.hpp"
+#include "objects/throttled_log.hpp"
 #include "runtime/event.hpp"
 #include "runtime/runtime.hpp"
 #include "runtime/task_group.hpp"
@@ -133,6 +134,7 @@ class write_buffer {
   std::map<std::pair<producer_id, topic_partition>, gap> gaps_;
   time_point next_forget_{};
   event changed_, room_, settled_;
+  throttled_log not_stored_;  // a store that is away fails several flushes a second
   task_group tasks_;
   metrics::counter &flushes_by_budget_, &flushes_by_size_, &failures_, &withheld_, &flushed_bytes_, &flushed_batches_;
   metrics::histogram &flush_seconds_, &put_seconds_, &flush_sizes_;

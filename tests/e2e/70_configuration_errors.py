@@ -69,6 +69,7 @@ def test():
         refused("taken port", {**data, "YAKS_BROKER_PORT": port}, port, "YAKS_BROKER_PORT")
         refused("taken metrics port", {**data, "YAKS_OTEL_ENABLED": "true", "YAKS_METRICS_PORT": port}, port,
                 "YAKS_METRICS_PORT")
+    refused("address of another machine", {**data, "YAKS_BROKER_HOST": "203.0.113.1"}, "203.0.113.1", "YAKS_BROKER_HOST")
     refused("data folder of another agent", {"YAKS_DATA_DIR": agent.settings["YAKS_DATA_DIR"]},
             agent.settings["YAKS_DATA_DIR"])
     agent.stop()

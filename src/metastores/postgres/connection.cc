@@ -25,10 +25,15 @@ std::vector<std::string> split(const std::string& list) {
   }
 }
 
-// libpq's messages span lines and end with a full stop, sometimes; ours go into a sentence.
+// libpq's messages span lines and end with a full stop, sometimes; ours go into a sentence. Lines with a tab in front are
+// libpq's guesses ("Is the server running on that host ...?"): ours say more.
 std::string one_line(std::string_view text) {
   std::string line;
+  bool is_start = true, is_guess = false;
   for (char c : text) {
+    if (is_start) is_guess = c == '\t';
+    is_start = c == '\n';
+    if (is_guess) continue;
     if (c != '\n' && c != '\t')
       line += c;
     else if (!line.empty() && line.back() != ' ')

@@ -362,10 +362,17 @@ awaitable<std::optional<std::string>> postgres_metastore::try_to_hold() {
 awaitable<void> postgres_metastore::hold_node_id(node_id id, duration patience) {
   YAKS_CHECK(is_open_ && !node_, "one node id per process, after open");
   node_ = id;
-  auto due = rt_.now() + patience;
+  // The session of an agent that was killed is gone at once as a rule: only a longer wait is worth a word.
+  auto due = rt_.now() + patience, silent_until = rt_.now() + std::min<duration>(1s, patience);
+  bool has_spoken = false;
   for (;;) {
     auto holder = co_await try_to_hold();
     if (holder && holder->empty()) break;
+    if (holder && !has_spoken && rt_.now() >= silent_until && rt_.now() < due) {
+      spdlog::info("node id {} (YAKS_NODE_ID) is held by {}: waiting up to {} s for it", id.value(), *holder,
+                   std::chrono::ceil<std::chrono::seconds>(due - rt_.now()).count());
+      has_spoken = true;
+    }
     if (rt_.now() >= due) {
       node_.reset();
       if (!holder)

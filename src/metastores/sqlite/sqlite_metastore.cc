@@ -51,7 +51,7 @@ append_id id_from(byte_view writer, std::int64_t number) {
 }
 
 std::string cannot_use(const std::string& directory, const std::string& why) {
-  return fmt::format("cannot use the data directory {}: {}", directory, why);
+  return fmt::format("cannot use the data directory {} (YAKS_DATA_DIR): {}", directory, why);
 }
 
 // The directory's lock. Its file is never removed: a process that waits for it must find the same one.
@@ -320,11 +320,17 @@ awaitable<void> sqlite_metastore::open() {
   co_await rt_.run_blocking([&] {
     std::error_code failed;
     std::filesystem::create_directories(settings_.directory, failed);
-    if (failed) throw metastore_error(cannot_use(settings_.directory, failed.message() + " (YAKS_DATA_DIR)"));
+    if (failed) throw metastore_error(cannot_use(settings_.directory, failed.message()));
     lock = std::make_unique<directory_lock>(settings_.directory);
   });
-  auto due = rt_.now() + settings_.lock_patience;
+  auto due = rt_.now() + settings_.lock_patience, silent_until = rt_.now() + std::min<duration>(1s, settings_.lock_patience);
+  bool has_spoken = false;
   while (!lock->try_take()) {
+    if (!has_spoken && rt_.now() >= silent_until && rt_.now() < due) {
+      spdlog::info("the data directory {} is in use by {}: waiting up to {} s for it", settings_.directory, lock->holder(),
+                   std::chrono::ceil<std::chrono::seconds>(due - rt_.now()).count());
+      has_spoken = true;
+    }
     if (rt_.now() >= due)
       throw metastore_error(fmt::format(
           "the data directory {} is in use by {}: stop it, or give this one a directory of its own (YAKS_DATA_DIR)",
@@ -413,7 +419,11 @@ awaitable<void> sqlite_metastore::work() {
     };
     co_await rt_.run_blocking(serve);
     take_over();
-    if (!storage_->failure.empty()) spdlog::error("{}", storage_->failure);
+    // A full disk fails every call until there is room: said once in a while, not several times a second.
+    if (auto& failure = storage_->failure; !failure.empty() && (failure != said_ || rt_.now() - said_at_ >= 5s)) {
+      spdlog::error("{}", failure);
+      said_ = failure, said_at_ = rt_.now();
+    }
     for (auto& c : calls) c->answered.notify_all();
     for (auto& j : jobs) j->answered.notify_all();
   }

@@ -77,6 +77,8 @@ class sqlite_metastore final : public metadata::metastore, private metadata::log
   bool holds_node_id_ = false;
   std::deque<std::shared_ptr<call>> waiting_;  // bounded by those who call: they wait for their answers
   event waiting_changed_, never_;
+  std::string said_;  // the failure that was logged last, and when
+  time_point said_at_{};
   task_group tasks_;
 };
 }  // namespace yaks::metastores
