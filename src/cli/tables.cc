@@ -21,6 +21,7 @@ int print_settings(std::span<const std::string> arguments) {
   auto loaded = config::load(config::process_environment(), arguments);
   if (!loaded) {
     for (const auto& sentence : loaded.error()) fmt::print(stderr, "yaks: {}\n", sentence);
+    fmt::print(stderr, "yaks: `yaks agent --help` explains every setting\n");
     return 2;
   }
   for (const auto& warning : loaded->warnings) fmt::print(stderr, "yaks: {}\n", warning);
@@ -28,7 +29,11 @@ int print_settings(std::span<const std::string> arguments) {
   return 0;
 }
 
-int print_apis(std::span<const std::string>) {
+int print_apis(std::span<const std::string> arguments) {
+  if (config::asks_for_help(arguments)) {
+    fmt::print("usage: yaks apis\n\nPrints the Kafka APIs and versions that are served, as the README's table.\n");
+    return 0;
+  }
   fmt::print("{}", wire::apis_as_markdown());
   return 0;
 }
