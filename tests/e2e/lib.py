@@ -139,14 +139,17 @@ def wait_until(what, seconds, truth):
 def servers():
     """The environment of the test servers; starts PostgreSQL and S3 for this test where nobody did."""
     if "YAKS_TEST_SERVERS_DIR" not in os.environ:
-        folder = os.path.join(work_dir(), "servers")
-        say("starting PostgreSQL and an S3 server for this test")
-        _at_end.append(lambda: subprocess.run([ROOT + "/scripts/test-servers", "stop", folder, "postgres", "s3"],
-                                              check=False))
-        text = subprocess.run([ROOT + "/scripts/test-servers", "start", folder, "postgres", "s3"], check=True,
-                              stdout=subprocess.PIPE, text=True).stdout
-        os.environ.update(_exports(text))
+        start_servers(os.path.join(work_dir(), "servers"))
     return os.environ
+
+
+def start_servers(folder):
+    """PostgreSQL and S3 of this test alone."""
+    say("starting PostgreSQL and an S3 server for this test")
+    _at_end.append(lambda: subprocess.run([ROOT + "/scripts/test-servers", "stop", folder, "postgres", "s3"], check=False))
+    text = subprocess.run([ROOT + "/scripts/test-servers", "start", folder, "postgres", "s3"], check=True,
+                          stdout=subprocess.PIPE, text=True).stdout
+    os.environ.update(_exports(text))
 
 
 def server(action, name):
@@ -196,27 +199,32 @@ def clean_environment():
 
 
 class Agent:
-    """An agent on free ports of 127.0.0.1 with its metrics on. start, kill and start again keep storage and ports."""
+    """An agent on free ports of 127.0.0.1 with its metrics on. start, kill and start again keep storage and ports. `storage`:
+    the settings of a storage that other agents use, too."""
 
-    def __init__(self, store="embedded", **settings):
+    def __init__(self, store="embedded", storage=None, **settings):
         self.store = store
         self.port = free_port()
         self.metrics_port = free_port()
         self.settings = {"YAKS_BROKER_HOST": "127.0.0.1", "YAKS_BROKER_PORT": str(self.port),
                          "YAKS_ADVERTISED_HOST": "127.0.0.1", "YAKS_OTEL_ENABLED": "true",
                          "YAKS_METRICS_PORT": str(self.metrics_port)}
-        self.settings.update(storage_settings(store))
+        self.settings.update(storage or storage_settings(store))
         self.settings.update({f"YAKS_{k.upper()}": str(v) for k, v in settings.items()})
         self.brokers = f"127.0.0.1:{self.port}"
         self.log_path = os.path.join(work_dir(), f"agent-{self.port}.log")
         self.process = None
         _processes.append(self)
 
-    def start(self, ready_within_s=20):
+    def launch(self):
+        """Starts the process, and waits for nothing."""
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen([program("yaks"), "agent"], cwd=work_dir(), stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log, env={**clean_environment(), **self.settings},
                                             start_new_session=True, preexec_fn=_reset_limits)
+
+    def start(self, ready_within_s=20):
+        self.launch()
         start = time.monotonic()
         while not self.is_ready():
             if self.process.poll() is not None:
@@ -365,24 +373,33 @@ class Oracle:
 
     def finish(self, timeout_s=600):
         """Waits for the end; returns the exit code and the result (None where there is none)."""
+        code, result = self.wait_for_end(timeout_s)
+        if code is None:
+            self._show_log()
+            fail(f"the oracle did not end within {timeout_s} s")
+        if code != 0 and not self.quiet:
+            self.show_result(result)
+        return code, result
+
+    def wait_for_end(self, timeout_s):
+        """The same for threads: None where it does not end in time."""
         try:
             code = self.process.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            self._show_log()
-            fail(f"the oracle did not end within {timeout_s} s")
+            return None, None
         self.out.seek(0)
         text = self.out.read().decode()
-        result = json.loads(text) if text.strip() else None
-        if code != 0 and not self.quiet:
-            self._show_log()
-            if result:
-                say(json.dumps({k: v for k, v in result.items() if k != "invariants"}, indent=2))
-                for one in result["invariants"]:
-                    if one["violations"]:
-                        say(f"    {one['name']}: {one['violations']} violations")
-                        for words in one["first"]:
-                            say("        " + words)
-        return code, result
+        return code, json.loads(text) if text.strip() else None
+
+    def show_result(self, result):
+        self._show_log()
+        if result:
+            say(json.dumps({k: v for k, v in result.items() if k != "invariants"}, indent=2))
+            for one in result["invariants"]:
+                if one["violations"]:
+                    say(f"    {one['name']}: {one['violations']} violations")
+                    for words in one["first"]:
+                        say("        " + words)
 
     def must_pass(self, what):
         code, result = self.finish()
