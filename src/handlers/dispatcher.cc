@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/endian.hpp"
 #include "base/printable.hpp"
 #include "handlers/handlers.hpp"
 #include "wire/frame.hpp"
@@ -59,11 +60,15 @@ dispatcher::dispatcher(services& s, metrics::registry& metrics)
   }
 }
 
-bool dispatcher::admits(const connection_context& connection) const { return !connection.has_produced || !s_.buffer.is_full(); }
-
-awaitable<void> dispatcher::admission(connection_context& connection) {
-  if (connection.has_produced) co_await s_.buffer.admission();
+// Producers that were told to try again come on new connections: what they begin to send counts, not what they have sent.
+bool dispatcher::admits(const connection_context& connection, byte_view begun) const {
+  if (!s_.buffer.is_full()) return true;
+  constexpr std::size_t key_at = 4;  // behind the length
+  if (begun.size() < key_at + 2) return !connection.has_produced;
+  return load_big_endian<std::int16_t>(begun.data() + key_at) != std::int16_t(wire::api_key::produce);
 }
+
+awaitable<void> dispatcher::admission(connection_context&) { return s_.buffer.admission(); }
 
 response dispatcher::refuse(const request& in, metrics::counter& reason, std::string why) {
   reason.add();

@@ -17,8 +17,9 @@ class dispatcher final : public request_handler {
  public:
   dispatcher(services& s, metrics::registry& metrics);
   awaitable<response> handle(request in) override;
-  // A full write buffer holds producers back: their sockets are not read until there is room.
-  bool admits(const connection_context& connection) const override;
+  // A full write buffer holds producers back, also one that has just connected: their sockets are not read until there is
+  // room.
+  bool admits(const connection_context& connection, byte_view begun) const override;
   awaitable<void> admission(connection_context& connection) override;
 
  private:

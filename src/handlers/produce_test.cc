@@ -220,6 +220,29 @@ TEST(produce, nothing_is_called_unknown_while_the_log_cannot_be_read) {
   });
 }
 
+TEST(produce, a_full_buffer_holds_back_new_connections_that_begin_to_produce) {
+  broker_world w(1, {.flush_interval = 1h, .buffer_bytes_max = 1'000, .saved_puts_max = 0});
+  w.play([&]() -> awaitable<void> {
+    co_await w.make_topic("t");
+    wire::produce_request r{.acks = 0, .timeout_ms = 1000};
+    auto batch = batch_bytes({std::string(2'000, 'x')});
+    r.topic_data.push_back({.name = "t", .partition_data = {{0, wire::blob{batch}}}});
+    std::string produce(4, '\0'), metadata(4, '\0');  // the lengths do not matter
+    produce += as_text(w.frame_of(9, r).view());
+    metadata += as_text(w.frame_of(9, wire::metadata_request{}).view());
+    connection_context fresh;
+    EXPECT_TRUE(w.dispatcher.admits(fresh, as_bytes(produce)));
+    co_await w.send(w.frame_of(9, r));
+    EXPECT_FALSE(w.dispatcher.admits(fresh, as_bytes(produce)));
+    EXPECT_FALSE(w.dispatcher.admits(fresh, as_bytes(produce).first(6)));
+    EXPECT_TRUE(w.dispatcher.admits(fresh, as_bytes(produce).first(5)));
+    EXPECT_TRUE(w.dispatcher.admits(fresh, as_bytes(metadata)));
+    EXPECT_FALSE(w.dispatcher.admits(w.connection, {}));
+    co_await w.buffer.drain();
+    EXPECT_TRUE(w.dispatcher.admits(fresh, as_bytes(produce)));
+  });
+}
+
 TEST(produce, a_frame_that_is_mostly_refused_is_not_kept_alive) {
   broker_world w(1, {.flush_interval = 1h, .saved_puts_max = 0});
   w.play([&]() -> awaitable<void> {

@@ -133,13 +133,13 @@ awaitable<void> connection::read_frames(task_group& reading, task_group& tasks) 
   try {
     for (;;) {
       while (is_full()) co_await room_.wait();
-      if (!handler_.admits(context_)) co_await handler_.admission(context_);
+      if (!handler_.admits(context_, reader_.rest())) co_await handler_.admission(context_);
       shared_bytes frame;
       auto state = reader_.take(frame);
       for (; state == frame_reader::state::partial; state = reader_.take(frame)) {
         // Asked again within a frame: the buffer may have filled up since this connection began to wait for bytes, and
         // the bulk of a thousand producers' frames must not come on top of it. Who waits here is not slow.
-        if (reader_.buffered() <= head_bytes && !handler_.admits(context_)) {
+        if (reader_.buffered() <= head_bytes && !handler_.admits(context_, reader_.rest())) {
           unfinished_.charge(0);
           co_await handler_.admission(context_);
         }

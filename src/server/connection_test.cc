@@ -197,6 +197,24 @@ TEST(connection, admission_holds_back_the_bulk_of_a_large_frame) {
   f.test(body());
 }
 
+// By its first bytes, which come before anything is known of the connection.
+TEST(connection, admission_depends_on_the_frame_that_has_begun) {
+  fixture f;
+  auto body = [&]() -> awaitable<void> {
+    auto& c = f.connect();
+    std::string large(1'000'000, 'x');
+    f.handler.held_back = framed(large).substr(0, 6);
+    co_await c.client.send(framed("small") + framed(large));
+    EXPECT_EQ(co_await c.client.receive(), "small");
+    co_await f.rt.settle();
+    EXPECT_GT(c.client.stream->out_->bytes.size(), 900'000u);
+    f.handler.held_back.clear();
+    f.handler.admitted.notify_all();
+    EXPECT_EQ(co_await c.client.receive(), large);
+  };
+  f.test(body());
+}
+
 TEST(connection, a_failing_handler_closes_its_own_connection_only) {
   fixture f;
   f.handler.on_request = [](request of) -> awaitable<response> {

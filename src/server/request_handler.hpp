@@ -57,7 +57,8 @@ class request_handler {
   virtual awaitable<response> handle(request of) = 0;
   // Asked before each frame is taken, and before the bulk of a large one is read: false makes the connection wait for
   // admission() first. Its socket is not read meanwhile, so that the client feels it.
-  virtual bool admits(const connection_context&) const { return true; }
+  // `begun` is what has come of that frame, its length included: perhaps nothing, perhaps all and more.
+  virtual bool admits(const connection_context&, byte_view /*begun*/) const { return true; }
   virtual awaitable<void> admission(connection_context&) { co_return; }
 };
 }  // namespace yaks

@@ -225,13 +225,16 @@ class test_handler : public request_handler {
     auto& handler = on_request;  // the frame of the coroutine that it makes is kept by our caller
     return handler(std::move(of));
   }
-  bool admits(const connection_context&) const override { return admits_all; }
+  bool admits(const connection_context&, byte_view begun) const override {
+    return admits_all && (held_back.empty() || !as_text(begun).starts_with(held_back));
+  }
   awaitable<void> admission(connection_context&) override {
-    while (!admits_all) co_await admitted.wait();
+    while (!admits_all || !held_back.empty()) co_await admitted.wait();
   }
   std::function<awaitable<response>(request)> on_request = [](request of) { return echo(std::move(of)); };
   int calls = 0;
   bool admits_all = true;
+  std::string held_back;  // frames that begin so, with their length
   event admitted;
 
   static awaitable<response> echo(request of) { co_return answering(as_text(of.frame.view())); }
