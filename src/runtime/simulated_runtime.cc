@@ -35,7 +35,9 @@ bool simulated_world::step() {
     YAKS_CHECK(++steps_in_this_instant_ < 20'000'000, "virtual time stands still: some coroutine spins");
     ++steps_;
     // Processes interleave in any order.
-    runnable_[runnable_.size() == 1 ? 0 : std::size_t(chance.below(runnable_.size()))]->run_one();
+    auto& next = *runnable_[runnable_.size() == 1 ? 0 : std::size_t(chance.below(runnable_.size()))];
+    next.run_one();
+    if (on_handler) on_handler(next);
     return true;
   }
   if (timers_.empty()) return false;
@@ -84,13 +86,31 @@ asio::any_io_executor simulated_runtime::executor() {
 void simulated_runtime::run_one() {
   auto handler = std::move(ready_.front());
   ready_.pop_front();
+  ++handlers_;
   inside_ = true;
   handler();
   handler = nullptr;  // inside, too: frames may go with it
   inside_ = false;
 }
 
+void simulated_runtime::check_alive() const {
+  if (dying_) throw boost::system::system_error(asio::error::operation_aborted);
+}
+
+void simulated_runtime::kill(std::move_only_function<void()> cancel) {
+  YAKS_CHECK(!inside_, "a process is killed from outside");
+  dying_ = true;
+  paused_ = false;
+  // Behind what is ready: a coroutine that was just spawned has begun by then. Cancelled before its first step it would throw
+  // out of the executor, and its completion handler would never run (Boost 1.81).
+  ready_.emplace_back(std::move(cancel));
+  finished_.notify_all();
+  for (auto before = handlers_; !ready_.empty(); run_one())
+    YAKS_CHECK(handlers_ - before < 10'000'000, "a process that is killed does not end: some coroutine ignores its cancellation");
+}
+
 awaitable<void> simulated_runtime::sleep_until(time_point due) {
+  check_alive();
   event is_due;
   bool done = false;
   struct alarm {  // never outlives the event that it notifies
@@ -105,24 +125,29 @@ awaitable<void> simulated_runtime::sleep_until(time_point due) {
 }
 
 awaitable<void> simulated_runtime::run_blocking(std::move_only_function<void()> work) {
+  check_alive();
   std::exception_ptr failure;
   bool done = false;
-  event finished;
-  world_.after(world_.chance.between(10us, 500us), [&] {
-    try {
-      work();
-    } catch (...) {
-      failure = std::current_exception();
-    }
-    done = true;
-    finished.notify_all();
-  });
+  struct start {  // a process that dies meanwhile never comes to the work
+    simulated_world& world;
+    simulated_world::timer which;
+    ~start() { world.cancel(which); }
+  } guard{world_, world_.after(world_.chance.between(10us, 500us), [&] {
+            try {
+              work();
+            } catch (...) {
+              failure = std::current_exception();
+            }
+            done = true;
+            finished_.notify_all();
+          })};
   co_await asio::this_coro::throw_if_cancelled(false);  // the work refers to this frame
-  while (!done) try {
-      co_await finished.wait();
+  while (!done && !dying_) try {
+      co_await finished_.wait();
     } catch (const boost::system::system_error&) {
     }
   co_await asio::this_coro::throw_if_cancelled(true);
+  if (!done) check_alive();
   if (failure) std::rethrow_exception(failure);
 }
 

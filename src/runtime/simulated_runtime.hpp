@@ -2,7 +2,8 @@
 // decides.
 //
 //   simulated_world     the clock, the timers, and who runs next
-//   simulated_runtime   one process in it: an executor, a random stream and a sleep of its own
+//   simulated_runtime   one process in it: an executor, a random stream and a sleep of its own; it can be paused, and killed
+//                       between any two of its handlers
 //
 // Time stands still while any process can run, and then jumps to the next timer: an hour of waiting costs nothing, and
 // the same seed gives the same run in every build. What a process has sent is a timer of the world, so that it happens
@@ -58,6 +59,8 @@ class simulated_world {
   bool step();
   // Handlers and timers so far: two runs of one seed agree.
   std::uint64_t steps() const { return steps_; }
+  // Called after each handler, from outside of its process: a place to kill it. May be empty.
+  std::function<void(simulated_runtime&)> on_handler;
 
  private:
   friend class simulated_runtime;
@@ -73,7 +76,7 @@ class simulated_runtime final : public runtime, public asio::execution_context {
   ~simulated_runtime() override;
 
   time_point now() const override { return world_.now(); }
-  timestamp_ms wall_clock() const override { return world_.wall_clock(); }
+  timestamp_ms wall_clock() const override { return world_.wall_clock() + wall_clock_error_ms_; }
   awaitable<void> sleep_until(time_point due) override;
   std::uint64_t random() override { return chance_.next(); }
   asio::any_io_executor executor() override;
@@ -86,6 +89,21 @@ class simulated_runtime final : public runtime, public asio::execution_context {
   void run(awaitable<void> main, duration patience = 24h);
   // A stopped process: runs nothing until it goes on. What was sent to it arrives then.
   void pause(bool paused) { paused_ = paused; }
+  bool is_paused() const { return paused_; }
+  // How far its wall clock is off.
+  void set_wall_clock_error(std::int64_t ms) { wall_clock_error_ms_ = ms; }
+
+  // Sudden death, in no virtual time. A coroutine cannot simply be dropped, for its children's frames refer to it: instead it
+  // is cancelled and unwinds, behind a fence that keeps what it still does from being seen. From now on is_dying(): sleeping
+  // and blocking work throw operation_aborted, and what stands for the outside (networks, stores) must do the same at its
+  // every use. `cancel` runs inside the process, behind what is ready already; then all is run that is ready. Aborts where that
+  // does not end. Not from inside. What the process has handed to the world before goes on.
+  void kill(std::move_only_function<void()> cancel);
+  bool is_dying() const { return dying_; }
+  // Throws operation_aborted where the process is dying.
+  void check_alive() const;
+  // Handlers so far.
+  std::uint64_t handlers() const { return handlers_; }
 
  private:
   friend class simulated_world;
@@ -95,6 +113,9 @@ class simulated_runtime final : public runtime, public asio::execution_context {
   simulated_world& world_;
   simulated_chance chance_;
   std::deque<std::move_only_function<void()>> ready_;
-  bool inside_ = false, paused_ = false;
+  event finished_;  // some blocking work, or the process
+  std::int64_t wall_clock_error_ms_ = 0;
+  std::uint64_t handlers_ = 0;
+  bool inside_ = false, paused_ = false, dying_ = false;
 };
 }  // namespace yaks

@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <string>
 
@@ -158,6 +160,67 @@ TEST(first_of, passes_on_its_own_cancellation) {
   };
   rt.run(run_then_close(body(), tasks));
   EXPECT_EQ(tasks.size(), 0u);
+}
+
+// Killed after each of its handlers in turn: its tasks unwind, nothing of them is left behind, and nothing happens afterwards.
+TEST(simulated_runtime, a_process_can_be_killed_between_any_two_handlers) {
+  std::uint64_t killed = 0;
+  for (std::uint64_t at = 1;; ++at) {
+    simulated_world world(7);
+    int begun = 0, ended = 0, worked_after_death = 0;
+    bool over = false;
+    {
+      simulated_runtime rt(world);
+      asio::cancellation_signal stop;
+      task_group tasks(rt.executor());
+      struct counted {
+        int& n;
+        ~counted() { ++n; }
+      };
+      auto child = [&]() -> awaitable<void> {
+        counted guard{(++begun, ended)};
+        for (int i = 0; i < 3; ++i) {
+          co_await rt.sleep_for(1ms);
+          co_await rt.run_blocking([&] { worked_after_death += rt.is_dying(); });
+        }
+      };
+      auto main = [&]() -> awaitable<void> {
+        counted guard{(++begun, ended)};
+        tasks.spawn(child());
+        tasks.spawn(child());
+        co_await rt.sleep_for(20ms);
+      };
+      bool done = false;
+      asio::co_spawn(rt.executor(), run_then_close(main(), tasks),
+                     asio::bind_cancellation_slot(stop.slot(), [&](std::exception_ptr) { done = true; }));
+      while (rt.handlers() < at && world.step()) continue;
+      over = done;
+      if (!over) {
+        rt.kill([&] { stop.emit(asio::cancellation_type::terminal); });
+        ++killed;
+      }
+      EXPECT_TRUE(done);
+      EXPECT_THROW(
+          {
+            rt.kill([] {});
+            rt.check_alive();
+          },
+          boost::system::system_error);
+    }
+    EXPECT_EQ(begun, ended) << at;
+    EXPECT_EQ(worked_after_death, 0) << at;
+    EXPECT_FALSE(world.step()) << at;
+    if (over) break;
+  }
+  EXPECT_GT(killed, 10u);
+}
+
+TEST(simulated_runtime, a_wall_clock_may_be_wrong) {
+  simulated_world world(1);
+  simulated_runtime right(world), wrong(world);
+  wrong.set_wall_clock_error(-5000);
+  EXPECT_EQ(wrong.wall_clock(), right.wall_clock() - 5000);
+  EXPECT_EQ(wrong.now(), right.now());
 }
 }  // namespace
 }  // namespace yaks
