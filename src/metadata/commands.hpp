@@ -117,8 +117,23 @@ struct commit_group_offsets {
   bool operator==(const commit_group_offsets&) const = default;
 };
 
+// The index in the metastore holds the ranges of this partition up to `end`.
+struct index_progress {
+  topic_id topic;
+  partition_index partition;
+  offset end;
+  std::uint32_t generation = 0;  // of the partition's index when it was written; another one voids this
+  bool operator==(const index_progress&) const = default;
+};
+
+// The state lets go of what the index holds, on every agent at the same place of the log.
+struct advance_index {
+  std::vector<index_progress> partitions;
+  bool operator==(const advance_index&) const = default;
+};
+
 using command = std::variant<register_agent, fence_agent, create_topic, delete_topic, create_partitions,
-                             alter_topic_configs, commit_object, allocate_producer_ids, commit_group_offsets>;
+                             alter_topic_configs, commit_object, allocate_producer_ids, commit_group_offsets, advance_index>;
 
 // ---- outcomes ------------------------------------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ std::uint64_t hash_of(topic_partition at, const partition& p) {
       .number(p.log_start.value())
       .number(p.high_watermark.value())
       .number(p.bytes)
+      .number(std::uint64_t(p.index_generation))
       .value();
 }
 

@@ -21,6 +21,7 @@ enum class section : std::uint64_t {
   commit_object = 7,
   allocate_producer_ids = 8,
   commit_group_offsets = 9,
+  advance_index = 10,
 };
 inline constexpr std::uint64_t location_object = 0;  // 1 is kept for bytes that travel in the entry itself
 
@@ -53,6 +54,9 @@ section kind_of(const allocate_producer_ids&) {
 }
 section kind_of(const commit_group_offsets&) {
   return section::commit_group_offsets;
+}
+section kind_of(const advance_index&) {
+  return section::advance_index;
 }
 
 void put(out& to, const register_agent& c) {
@@ -215,6 +219,25 @@ void get(in& from, commit_group_offsets& c) {
   }
 }
 
+void put(out& to, const advance_index& c) {
+  to.number(c.partitions.size());
+  for (const auto& p : c.partitions) {
+    to.id(p.topic.value());
+    to.signed_number(p.partition.value());
+    to.number(p.generation);
+    to.signed_number(p.end.value());
+  }
+}
+void get(in& from, advance_index& c) {
+  c.partitions.resize(from.count(19));
+  for (auto& p : c.partitions) {
+    p.topic = topic_id(from.id());
+    p.partition = partition_index(from.narrow<std::int32_t>());
+    p.generation = from.narrow<std::uint32_t>();
+    p.end = offset(from.signed_number());
+  }
+}
+
 template <class Command>
 command get_command(in from) {
   Command c;
@@ -288,6 +311,9 @@ std::vector<command> decode_entry(byte_view payload) {
         continue;
       case section::commit_group_offsets:
         commands.push_back(get_command<commit_group_offsets>(body));
+        continue;
+      case section::advance_index:
+        commands.push_back(get_command<advance_index>(body));
         continue;
     }
     if ((kind & 1) != 0)

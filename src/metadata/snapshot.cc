@@ -97,6 +97,7 @@ shared_bytes snapshot_codec::encode(const state& s) {
         out.number(std::uint64_t(p.log_start.value()));
         out.number(std::uint64_t(p.high_watermark.value()));
         out.number(p.bytes);
+        out.number(p.index_generation);
         out.number(p.ranges.size());
         std::int64_t base = 0, object = 0, position = 0, time = 0;
         for (const auto& r : p.ranges) {
@@ -219,11 +220,12 @@ state snapshot_codec::decode(byte_view bytes) {
           auto config = from.text();
           t->configs[std::move(config)] = from.text();
         }
-        t->partitions.resize(from.count(5));
+        t->partitions.resize(from.count(6));
         for (auto& p : t->partitions) {
           p.log_start = offset(std::int64_t(from.number()));
           p.high_watermark = offset(std::int64_t(from.number()));
           p.bytes = from.number();
+          p.index_generation = from.narrow<std::uint32_t>();
           p.ranges.resize(from.count(7));
           std::int64_t base = 0, object = 0, position = 0, time = 0;
           for (auto& r : p.ranges) {

@@ -136,7 +136,7 @@ outcome state::apply_command(const delete_topic& c, changes& changed) {
     digest_ -= hash_of(at, p);
     for (const auto& r : p.ranges) digest_ -= hash_of(at, r);
     for (const auto& [id, producer] : p.producers) digest_ -= hash_of(at, id, producer);
-    drop_references(p);
+    drop_references(p.ranges);
   }
   digest_ -= hash_of(t);
   for (auto group = group_offsets_.begin(); group != group_offsets_.end();) {
@@ -154,8 +154,8 @@ outcome state::apply_command(const delete_topic& c, changes& changed) {
   return simple_outcome{};
 }
 
-void state::drop_references(const partition& p) {
-  for (const auto& r : p.ranges) {
+void state::drop_references(std::span<const range> ranges) {
+  for (const auto& r : ranges) {
     auto found = objects_.find(r.object);
     YAKS_CHECK(found != objects_.end() && found->second.ranges > 0, "a range refers to an object that is known");
     digest_ -= hash_of(found->first, found->second);
@@ -345,6 +345,28 @@ outcome state::apply_command(const commit_group_offsets& c, changes&) {
     out.errors.push_back(apply_error::none);
   }
   return out;
+}
+
+// ---- the index -----------------------------------------------------------------------------------------------------
+
+outcome state::apply_command(const advance_index& c, changes&) {
+  for (const auto& progress : c.partitions) {
+    auto found = topics_.find(progress.topic);
+    if (found == topics_.end() || progress.partition.value() < 0 ||
+        std::size_t(progress.partition.value()) >= found->second->partitions.size())
+      continue;  // deleted meanwhile
+    auto& p = found->second->partitions[std::size_t(progress.partition.value())];
+    if (p.index_generation != progress.generation) continue;
+    auto last = p.ranges.begin();
+    while (last != p.ranges.end() && last->end_offset() <= progress.end) ++last;
+    topic_partition at{progress.topic, progress.partition};
+    std::span<const range> leaving(p.ranges.begin(), last);
+    for (const auto& r : leaving) digest_ -= hash_of(at, r);
+    drop_references(leaving);
+    p.ranges.erase(p.ranges.begin(), last);
+    if (p.ranges.size() < p.ranges.capacity() / 4) p.ranges.shrink_to_fit();
+  }
+  return simple_outcome{};
 }
 
 // ---- reads ---------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -42,10 +43,13 @@ struct partition {
   offset log_start{0};
   offset high_watermark{0};
   std::uint64_t bytes = 0;    // of all ranges
-  std::vector<range> ranges;  // consecutive, ascending, up to the high watermark
+  std::vector<range> ranges;  // consecutive, ascending, up to the high watermark; older ones are in the index
+  std::uint32_t index_generation = 0;
   std::unordered_map<producer_id, producer_state> producers;
   // Without transactions nothing is ever unstable.
   offset last_stable_offset() const { return high_watermark; }
+  // Where `ranges` begin: what lies before is in the index.
+  offset state_begin() const { return ranges.empty() ? high_watermark : ranges.front().base_offset; }
   // The range that holds `at`, or the end of `ranges`.
   std::vector<range>::const_iterator find(offset at) const;
 };
@@ -141,6 +145,7 @@ class state {
   outcome apply_command(const commit_object&, changes&);
   outcome apply_command(const allocate_producer_ids&, changes&);
   outcome apply_command(const commit_group_offsets&, changes&);
+  outcome apply_command(const advance_index&, changes&);
   std::size_t commit_partition(topic_id id, partition& into, const partition_commit& commit, object_number object,
                                std::uint64_t position, commit_outcome& out);
   void expire_producers();
@@ -148,7 +153,7 @@ class state {
   void add_agent(incarnation id, agent a);
   void remove_agent(incarnation id);
   void note_coming_or_going(const agent& a);
-  void drop_references(const partition& p);
+  void drop_references(std::span<const range> ranges);
 
   log_position position_;
   timestamp_ms time_{0};
