@@ -446,6 +446,70 @@ TEST_P(contract, leases_live_until_their_time) {
   run(body());
 }
 
+TEST_P(contract, the_index_takes_what_follows_and_finds_it_again) {
+  auto body = [this]() -> awaitable<void> {
+    auto* s = co_await open_session();
+    topic_partition a{topic_id(uuid::v4(1, 1)), partition_index(0)}, b{a.topic, partition_index(7)};
+    auto object_of = [](std::uint64_t n) { return metadata::indexed_object{n, object_id(uuid::v7(1000 + std::int64_t(n), n, n)), 100 * n}; };
+    // Ranges of ten records, the n-th in object n + 1, its time 1000 n.
+    auto chunk_of = [&](topic_partition where, std::int64_t first, std::int64_t last) {
+      metadata::index_chunk c{where, {}};
+      for (auto n = first; n < last; ++n)
+        c.ranges.push_back({.base_offset = offset(10 * n), .object = metadata::object_number(n + 1), .position = std::uint32_t(n),
+                            .bytes = 50, .record_count = 10, .batch_count = 1, .max_timestamp = timestamp_ms(1000 * n)});
+      return c;
+    };
+    auto write_of = [&](std::vector<metadata::index_chunk> chunks) {
+      metadata::index_write w{std::move(chunks), {}};
+      for (std::uint64_t n = 1; n <= 40; ++n) w.objects.push_back(object_of(n));
+      return w;
+    };
+    std::vector<metadata::index_chunk> some{chunk_of(a, 0, 10), chunk_of(a, 10, 15), chunk_of(b, 0, 3)};
+    auto ends = co_await s->index().add(write_of(some));
+    EXPECT_TRUE(ends && ends->size() == 2);
+    auto end_of = [&](topic_partition where) {
+      for (const auto& [at, end] : *ends)
+        if (at == where) return end;
+      return offset(-1);
+    };
+    EXPECT_EQ(end_of(a), offset(150));
+    EXPECT_EQ(end_of(b), offset(30));
+    // Again, overlapping, or with a gap: left out, and the truth is answered.
+    for (auto& c : {chunk_of(a, 0, 10), chunk_of(a, 12, 20), chunk_of(a, 16, 20)}) {
+      std::vector<metadata::index_chunk> one{c};
+      ends = co_await s->index().add(write_of(one));
+      EXPECT_TRUE(ends && end_of(a) == offset(150));
+    }
+    for (std::int64_t at : {0, 5, 99, 100, 149}) {
+      auto found = co_await s->index().find(a, offset(at));
+      EXPECT_TRUE(found && found->size() == (at < 100 ? 10u : 5u)) << at;
+      if (!found || found->empty()) continue;
+      EXPECT_EQ(found->front().range.base_offset, offset(at < 100 ? 0 : 100));
+      for (const auto& r : *found) {
+        auto n = std::uint64_t(r.range.base_offset.value() / 10);
+        EXPECT_EQ(r.object, object_of(n + 1).id);
+        EXPECT_EQ(r.range, chunk_of(a, std::int64_t(n), std::int64_t(n) + 1).ranges.front());
+      }
+    }
+    auto beyond = co_await s->index().find(a, offset(150));
+    EXPECT_TRUE(beyond && beyond->empty());
+    auto later = co_await s->index().find_time(a, offset(0), timestamp_ms(9001));
+    EXPECT_TRUE(later && later->size() == 5);
+    auto behind = co_await s->index().find_time(a, offset(120), timestamp_ms(1));
+    EXPECT_TRUE(behind && behind->size() == 5);
+    auto none = co_await s->index().find_time(a, offset(0), timestamp_ms(14'001));
+    EXPECT_TRUE(none && none->empty());
+    auto largest = co_await s->index().find_largest_time(a);
+    EXPECT_TRUE(largest && largest->size() == 5 && largest->back().range.max_timestamp == timestamp_ms(14'000));
+    EXPECT_TRUE(co_await s->index().drop(a.topic));
+    for (auto where : {a, b}) {
+      auto gone = co_await s->index().find(where, offset(0));
+      EXPECT_TRUE(gone && gone->empty());
+    }
+  };
+  run(body());
+}
+
 INSTANTIATE_TEST_SUITE_P(, contract, testing::Values(store_kind::memory, store_kind::sqlite, store_kind::postgres),
                          testing::PrintToStringParamName());
 }  // namespace

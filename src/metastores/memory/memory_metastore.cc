@@ -186,6 +186,72 @@ awaitable<result<std::vector<std::string>, log_error>> memory_metastore::add_sna
   co_return dropped;
 }
 
+// ---- the index -----------------------------------------------------------------------------------------------------
+
+awaitable<result<std::vector<std::pair<topic_partition, offset>>, log_error>> memory_metastore::add(metadata::index_write what) {
+  YAKS_CHECK(open_, "used outside open and close");
+  if (log_.hooks.before_read)
+    if (auto error = log_.hooks.before_read()) co_return failure(*error);
+  for (const auto& o : what.objects) log_.indexed_objects_[o.number] = o;
+  std::map<topic_partition, offset> ends;
+  for (auto& c : what.chunks) {
+    auto& chunks = log_.index_[c.where];
+    auto end = chunks.empty() ? offset(0) : chunks.back().back().end_offset();
+    // The first chunk of a partition may begin anywhere: what lies before was deleted before it was indexed.
+    if (chunks.empty() || c.ranges.front().base_offset == end) {
+      for (const auto& r : c.ranges)
+        YAKS_CHECK(log_.indexed_objects_.contains(r.object), "a chunk comes with the objects that it names");
+      end = c.ranges.back().end_offset();
+      chunks.push_back(std::move(c.ranges));
+    }
+    ends[c.where] = end;
+  }
+  co_return std::vector<std::pair<topic_partition, offset>>(ends.begin(), ends.end());
+}
+
+memory_metastore::ranges_found memory_metastore::located(const std::vector<metadata::range>* chunk) const {
+  std::vector<metadata::indexed_range> found;
+  if (chunk)
+    for (const auto& r : *chunk) found.push_back({r, log_.indexed_objects_.at(r.object).id});
+  return found;
+}
+
+awaitable<memory_metastore::ranges_found> memory_metastore::find(topic_partition where, offset at) {
+  if (log_.hooks.before_read)
+    if (auto error = log_.hooks.before_read()) co_return failure(*error);
+  auto known = log_.index_.find(where);
+  if (known != log_.index_.end())
+    for (const auto& c : known->second)
+      if (c.front().base_offset <= at && at < c.back().end_offset()) co_return located(&c);
+  co_return located(nullptr);
+}
+
+awaitable<memory_metastore::ranges_found> memory_metastore::find_time(topic_partition where, offset from, timestamp_ms target) {
+  auto known = log_.index_.find(where);
+  if (known != log_.index_.end())
+    for (const auto& c : known->second)
+      if (from < c.back().end_offset() &&
+          std::ranges::any_of(c, [&](const auto& r) { return r.max_timestamp >= target && from < r.end_offset(); }))
+        co_return located(&c);
+  co_return located(nullptr);
+}
+
+awaitable<memory_metastore::ranges_found> memory_metastore::find_largest_time(topic_partition where) {
+  const std::vector<metadata::range>* best = nullptr;
+  timestamp_ms largest = no_timestamp;
+  auto known = log_.index_.find(where);
+  if (known != log_.index_.end())
+    for (const auto& c : known->second)
+      for (const auto& r : c)
+        if (!best || r.max_timestamp > largest) best = &c, largest = r.max_timestamp;
+  co_return located(best);
+}
+
+awaitable<result<void, log_error>> memory_metastore::drop(topic_id topic) {
+  std::erase_if(log_.index_, [&](const auto& c) { return c.first.topic == topic; });
+  co_return result<void, log_error>{};
+}
+
 awaitable<void> memory_metastore::wait_for_change() {
   YAKS_CHECK(open_, "used outside open and close");
   while (log_.changes_.at(this) == 0) co_await log_.changed_.wait();

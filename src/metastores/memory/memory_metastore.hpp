@@ -61,11 +61,13 @@ class memory_log {
   std::map<node_id, const memory_metastore*> holders_;
   std::map<incarnation, timestamp_ms> leases_;  // until when
   std::vector<metadata::snapshot_record> snapshots_;  // newest first
+  std::map<topic_partition, std::vector<std::vector<metadata::range>>> index_;  // chunks in order
+  std::map<metadata::object_number, metadata::indexed_object> indexed_objects_;
   std::map<const memory_metastore*, std::uint64_t> changes_;  // per open session: appends of others
   event changed_;                                             // an append, or a node id that is free
 };
 
-class memory_metastore final : public metadata::metastore, private metadata::log_store {
+class memory_metastore final : public metadata::metastore, private metadata::log_store, private metadata::range_index {
  public:
   memory_metastore(runtime& rt, memory_log& log, std::string name = "memory session");
   ~memory_metastore() override;  // also ends the session, as a process does that dies
@@ -79,6 +81,7 @@ class memory_metastore final : public metadata::metastore, private metadata::log
   awaitable<void> end_lease(incarnation who) override;
   awaitable<result<std::vector<metadata::snapshot_record>, metadata::log_error>> snapshots() override;
   awaitable<result<std::vector<std::string>, metadata::log_error>> add_snapshot(metadata::snapshot_record made) override;
+  metadata::range_index& index() override { return *this; }
   std::string description() const override { return "memory"; }
   awaitable<void> close() override;
 
@@ -88,6 +91,13 @@ class memory_metastore final : public metadata::metastore, private metadata::log
                                                                     shared_bytes payload) override;
   awaitable<result<metadata::log_tail, metadata::log_error>> read_after(metadata::log_position applied) override;
   awaitable<void> wait_for_change() override;
+  using ranges_found = result<std::vector<metadata::indexed_range>, metadata::log_error>;
+  awaitable<result<std::vector<std::pair<topic_partition, offset>>, metadata::log_error>> add(metadata::index_write what) override;
+  awaitable<ranges_found> find(topic_partition where, offset at) override;
+  awaitable<ranges_found> find_time(topic_partition where, offset from, timestamp_ms target) override;
+  awaitable<ranges_found> find_largest_time(topic_partition where) override;
+  awaitable<result<void, metadata::log_error>> drop(topic_id topic) override;
+  ranges_found located(const std::vector<metadata::range>* chunk) const;
   bool is_shared() const override { return true; }
   void end();
 

@@ -214,6 +214,122 @@ begin
 end
 $function$;
 )sql",
+    // 4: the index of byte ranges.
+    R"sql(
+create table yaks.objects (
+  log_id integer not null, number bigint not null, id uuid not null, bytes bigint not null,
+  primary key (log_id, number)
+);
+comment on table yaks.objects is 'Objects that ranges in the index lie in, by the number that the log gave them.';
+
+create table yaks.range_chunks (
+  log_id integer not null, topic_id uuid not null, partition integer not null,
+  base_offset bigint not null, end_offset bigint not null,
+  range_count integer not null, record_count bigint not null, bytes bigint not null, max_timestamp bigint not null,
+  first_object bigint not null, ranges bytea not null,
+  primary key (log_id, topic_id, partition, base_offset)
+);
+alter table yaks.range_chunks alter column ranges set storage main;
+comment on table yaks.range_chunks is 'Where records lie: about a hundred ranges a row, written once. yaks.ranges unfolds them.';
+
+create table yaks.index_ends (
+  log_id integer not null, topic_id uuid not null, partition integer not null, end_offset bigint not null,
+  primary key (log_id, topic_id, partition)
+) with (fillfactor = 50);
+comment on table yaks.index_ends is 'Up to where the index of each partition goes; what follows is in the agents'' state.';
+
+-- Adds each chunk that begins where the index of its partition ends, and answers where they end now.
+create function yaks.add_chunks(p_log_id integer, p_numbers bigint[], p_ids uuid[], p_object_bytes bigint[], p_topics uuid[],
+  p_partitions integer[], p_bases bigint[], p_ends bigint[], p_counts integer[], p_records bigint[], p_bytes bigint[],
+  p_times bigint[], p_first_objects bigint[], p_ranges bytea[])
+returns table (topic uuid, partition_index bigint, index_end bigint)
+language plpgsql volatile as $function$
+declare
+  i integer;
+  known bigint;
+begin
+  -- What is lost of this with a crash is done again: the log still has it.
+  perform set_config('synchronous_commit', 'off', true);
+  insert into yaks.objects select p_log_id, n, o, b from unnest(p_numbers, p_ids, p_object_bytes) as u(n, o, b)
+    on conflict do nothing;
+  -- In one order everywhere: two that meet wait for each other in turn, not in a circle.
+  for i in select s.i from generate_subscripts(p_topics, 1) as s(i) order by p_topics[s.i], p_partitions[s.i], p_bases[s.i] loop
+    insert into yaks.index_ends values (p_log_id, p_topics[i], p_partitions[i], p_bases[i]) on conflict do nothing;
+    select e.end_offset into known from yaks.index_ends e
+      where e.log_id = p_log_id and e.topic_id = p_topics[i] and e.partition = p_partitions[i] for update;
+    if known = p_bases[i] then
+      insert into yaks.range_chunks values (p_log_id, p_topics[i], p_partitions[i], p_bases[i], p_ends[i], p_counts[i],
+        p_records[i], p_bytes[i], p_times[i], p_first_objects[i], p_ranges[i]);
+      update yaks.index_ends e set end_offset = p_ends[i]
+        where e.log_id = p_log_id and e.topic_id = p_topics[i] and e.partition = p_partitions[i];
+    end if;
+  end loop;
+  return query select e.topic_id, e.partition::bigint, e.end_offset from yaks.index_ends e
+    where e.log_id = p_log_id
+      and (e.topic_id, e.partition) in (select u.t, u.p from unnest(p_topics, p_partitions) as u(t, p));
+end
+$function$;
+
+create function yaks.drop_index(p_log_id integer, p_topic uuid) returns void language plpgsql volatile as $function$
+begin
+  delete from yaks.range_chunks where log_id = p_log_id and topic_id = p_topic;
+  delete from yaks.index_ends where log_id = p_log_id and topic_id = p_topic;
+end
+$function$;
+
+-- For people: the ranges of a chunk, one a row.
+create function yaks.unfold(base_offset bigint, first_object bigint, ranges bytea)
+returns table (range_offset bigint, records bigint, batches bigint, object_number bigint, range_position bigint, range_bytes bigint,
+               range_max_timestamp bigint)
+language plpgsql immutable as $function$
+declare
+  at integer := 0;
+  field integer := 0;
+  shift integer := 0;
+  value bigint := 0;
+  b integer;
+  fields bigint[] := array[0, 0, 0, 0, 0, 0];
+  o bigint := first_object;
+  p bigint := 0;
+  t bigint := 0;
+begin
+  range_offset := base_offset;
+  while at < octet_length(ranges) loop
+    b := get_byte(ranges, at);
+    at := at + 1;
+    value := value | ((b & 127)::bigint << shift);
+    shift := shift + 7;
+    if b < 128 then
+      field := field + 1;
+      fields[field] := value;
+      value := 0;
+      shift := 0;
+      if field = 6 then
+        records := fields[1];
+        batches := fields[2];
+        o := o + ((fields[3] >> 1) # -(fields[3] & 1));
+        p := p + ((fields[4] >> 1) # -(fields[4] & 1));
+        t := t + ((fields[6] >> 1) # -(fields[6] & 1));
+        object_number := o;
+        range_position := p;
+        range_bytes := fields[5];
+        range_max_timestamp := t;
+        return next;
+        range_offset := range_offset + records;
+        field := 0;
+      end if;
+    end if;
+  end loop;
+end
+$function$;
+
+create view yaks.ranges as
+  select c.log_id, c.topic_id, c.partition, u.range_offset as base_offset, u.records, u.batches, o.id as object_id,
+         u.range_position as position, u.range_bytes as bytes, to_timestamp(u.range_max_timestamp / 1000.0) as max_timestamp
+  from yaks.range_chunks c cross join lateral yaks.unfold(c.base_offset, c.first_object, c.ranges) u
+  left join yaks.objects o on o.log_id = c.log_id and o.number = u.object_number;
+comment on view yaks.ranges is 'The index, one row a range: for people, slow on large partitions.';
+)sql",
 };
 static_assert(metadata::tail_bytes_max == 4194304, "the functions above say the same");
 

@@ -4,7 +4,12 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <map>
+#include <set>
+
 #include "base/check.hpp"
+#include "metadata/range_chunk.hpp"
 #include "metastores/postgres/errors.hpp"
 #include "metastores/postgres/migrations.hpp"
 
@@ -80,6 +85,8 @@ postgres_metastore::postgres_metastore(runtime& rt, metrics::registry& metrics, 
       watcher_(rt, settings_, "watcher", metrics_.reconnects(),
                {[this] { return application_name(); }, [this](connection& on) { return set_up_watcher(on); },
                 [this](const postgres::notification& what) { heard(what); }}),
+      indexer_(rt, settings_, "indexer", metrics_.reconnects(),
+               {[this] { return application_name(); }, [this](connection& on) { return set_up_indexer(on); }}),
       tasks_(rt.executor()) {
   char name[256] = {};
   if (::gethostname(name, sizeof name - 1) == 0) host_ = name;
@@ -142,6 +149,7 @@ awaitable<void> postgres_metastore::open() {
   tasks_.spawn(appender_.run());
   tasks_.spawn(reader_.run());
   tasks_.spawn(watcher_.run());
+  tasks_.spawn(indexer_.run());
   tasks_.spawn(send_notifications());
   tasks_.spawn(keep_node_id());
 }
@@ -164,6 +172,24 @@ awaitable<void> postgres_metastore::set_up_reader(connection& on) {
                 "where log_id = $1 order by seq desc limit 2");
   co_await must(on, "prepare end_lease as delete from yaks.agents where incarnation = $1");
   co_await must(on, "prepare rename as select set_config('application_name', $1, false)");
+}
+
+awaitable<void> postgres_metastore::set_up_indexer(connection& on) {
+  co_await must(on,
+                "prepare add_chunks as select * from yaks.add_chunks($1, $2::bigint[], $3::uuid[], $4::bigint[], $5::uuid[], "
+                "$6::integer[], $7::bigint[], $8::bigint[], $9::integer[], $10::bigint[], $11::bigint[], $12::bigint[], "
+                "$13::bigint[], $14::bytea[])");
+  co_await must(on,
+                "prepare find_chunk as select base_offset, first_object, ranges from yaks.range_chunks where log_id = $1 and "
+                "topic_id = $2 and partition = $3 and base_offset <= $4 and end_offset > $4 order by base_offset desc limit 1");
+  co_await must(on,
+                "prepare find_time as select base_offset, first_object, ranges from yaks.range_chunks where log_id = $1 and "
+                "topic_id = $2 and partition = $3 and end_offset > $4 and max_timestamp >= $5 order by base_offset limit 1");
+  co_await must(on,
+                "prepare find_largest as select base_offset, first_object, ranges from yaks.range_chunks where log_id = $1 and "
+                "topic_id = $2 and partition = $3 order by max_timestamp desc, base_offset limit 1");
+  co_await must(on, "prepare find_objects as select number, id from yaks.objects where log_id = $1 and number = any($2::bigint[])");
+  co_await must(on, "prepare drop_chunks as select yaks.drop_index($1, $2)");
 }
 
 awaitable<void> postgres_metastore::set_up_watcher(connection& on) {
@@ -333,6 +359,119 @@ awaitable<result<std::vector<std::string>, log_error>> postgres_metastore::add_s
   std::vector<std::string> dropped;
   for (int row = 0; row < got->row_count(); ++row) dropped.push_back(got->text(row, 0));
   co_return dropped;
+}
+
+// ---- the index -----------------------------------------------------------------------------------------------------
+// On a connection of its own: a fetch of old data must not wait behind an append, nor a barrier behind it.
+
+namespace {
+// An array as PostgreSQL reads one in text.
+template <class Items, class Write>
+std::string array_of(const Items& items, Write write) {
+  std::string text = "{";
+  for (const auto& item : items) {
+    if (text.size() > 1) text += ',';
+    text += write(item);
+  }
+  return text + "}";
+}
+std::string hex_text(std::string_view bytes) {
+  std::string text = "\"\\\\x";
+  for (unsigned char c : bytes) text += fmt::format("{:02x}", c);
+  return text + "\"";
+}
+}  // namespace
+
+awaitable<result<std::vector<std::pair<topic_partition, offset>>, log_error>> postgres_metastore::add(metadata::index_write what) {
+  YAKS_CHECK(is_open_, "a metastore is opened first");
+  using metadata::index_chunk;
+  using metadata::indexed_object;
+  auto numbers = [&](auto of) { return array_of(what.chunks, [&](const index_chunk& c) { return std::to_string(of(c)); }); };
+  auto sum = [](const index_chunk& c, auto of) {
+    std::int64_t all = 0;
+    for (const auto& r : c.ranges) all += of(r);
+    return all;
+  };
+  parameters with;
+  with.int32(log_id)
+      .text(array_of(what.objects, [](const indexed_object& o) { return std::to_string(o.number); }))
+      .text(array_of(what.objects, [](const indexed_object& o) { return o.id.value().text(); }))
+      .text(array_of(what.objects, [](const indexed_object& o) { return std::to_string(o.bytes); }))
+      .text(array_of(what.chunks, [](const index_chunk& c) { return c.where.topic.value().text(); }))
+      .text(numbers([](const index_chunk& c) { return c.where.partition.value(); }))
+      .text(numbers([](const index_chunk& c) { return c.ranges.front().base_offset.value(); }))
+      .text(numbers([](const index_chunk& c) { return c.ranges.back().end_offset().value(); }))
+      .text(numbers([](const index_chunk& c) { return c.ranges.size(); }))
+      .text(numbers([&](const index_chunk& c) { return sum(c, [](const metadata::range& r) { return r.record_count; }); }))
+      .text(numbers([&](const index_chunk& c) { return sum(c, [](const metadata::range& r) { return r.bytes; }); }))
+      .text(numbers([](const index_chunk& c) {
+        return std::ranges::max(c.ranges, {}, &metadata::range::max_timestamp).max_timestamp.value();
+      }))
+      .text(numbers([](const index_chunk& c) { return c.ranges.front().object; }))
+      .text(array_of(what.chunks, [](const index_chunk& c) { return hex_text(metadata::encode_ranges(c.ranges)); }));
+  auto got = co_await indexer_.call("add_chunks", std::move(with));
+  if (!got || !got->is_done()) {
+    if (got && got->what != outcome::kind::lost)
+      spdlog::error("PostgreSQL cannot take ranges into the index: {} (SQLSTATE {})", got->message, got->sqlstate);
+    co_return failure(log_error::unavailable);
+  }
+  std::vector<std::pair<topic_partition, offset>> ends;
+  for (int row = 0; row < got->row_count(); ++row)
+    ends.push_back({{topic_id(got->uuid(row, 0)), partition_index(std::int32_t(got->int64(row, 1)))}, offset(got->int64(row, 2))});
+  co_return ends;
+}
+
+awaitable<postgres_metastore::ranges_found> postgres_metastore::found_chunk(const char* prepared, parameters with) {
+  YAKS_CHECK(is_open_, "a metastore is opened first");
+  auto got = co_await indexer_.call(prepared, std::move(with));
+  if (!got || !got->is_done()) co_return failure(log_error::unavailable);
+  std::vector<metadata::indexed_range> found;
+  if (got->row_count() == 0) co_return found;
+  auto ranges = metadata::decode_ranges(offset(got->int64(0, 0)), metadata::object_number(got->int64(0, 1)), got->bytes(0, 2));
+  if (!ranges) {
+    spdlog::error("a chunk of the index holds bytes that are none: base offset {}", got->int64(0, 0));
+    co_return failure(log_error::refused);
+  }
+  std::set<metadata::object_number> numbers;
+  for (const auto& r : *ranges) numbers.insert(r.object);
+  parameters objects;
+  objects.int32(log_id).text(array_of(numbers, [](metadata::object_number n) { return std::to_string(n); }));
+  got = co_await indexer_.call("find_objects", std::move(objects));
+  if (!got || !got->is_done()) co_return failure(log_error::unavailable);
+  std::map<metadata::object_number, object_id> ids;
+  for (int row = 0; row < got->row_count(); ++row) ids[metadata::object_number(got->int64(row, 0))] = object_id(got->uuid(row, 1));
+  for (const auto& r : *ranges) {
+    auto id = ids.find(r.object);
+    if (id == ids.end()) co_return failure(log_error::refused);
+    found.push_back({r, id->second});
+  }
+  co_return found;
+}
+
+awaitable<postgres_metastore::ranges_found> postgres_metastore::find(topic_partition where, offset at) {
+  parameters with;
+  with.int32(log_id).uuid(where.topic.value()).int32(where.partition.value()).int64(at.value());
+  return found_chunk("find_chunk", std::move(with));
+}
+
+awaitable<postgres_metastore::ranges_found> postgres_metastore::find_time(topic_partition where, offset from, timestamp_ms target) {
+  parameters with;
+  with.int32(log_id).uuid(where.topic.value()).int32(where.partition.value()).int64(from.value()).int64(target.value());
+  return found_chunk("find_time", std::move(with));
+}
+
+awaitable<postgres_metastore::ranges_found> postgres_metastore::find_largest_time(topic_partition where) {
+  parameters with;
+  with.int32(log_id).uuid(where.topic.value()).int32(where.partition.value());
+  return found_chunk("find_largest", std::move(with));
+}
+
+awaitable<result<void, log_error>> postgres_metastore::drop(topic_id topic) {
+  parameters with;
+  with.int32(log_id).uuid(topic.value());
+  auto got = co_await indexer_.call("drop_chunks", std::move(with));
+  if (!got || !got->is_done()) co_return failure(log_error::unavailable);
+  co_return result<void, log_error>{};
 }
 
 // ---- the node id

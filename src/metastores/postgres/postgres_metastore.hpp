@@ -25,7 +25,7 @@
 #include "runtime/task_group.hpp"
 
 namespace yaks::metastores {
-class postgres_metastore final : public metadata::metastore, private metadata::log_store {
+class postgres_metastore final : public metadata::metastore, private metadata::log_store, private metadata::range_index {
  public:
   postgres_metastore(runtime& rt, metrics::registry& metrics, postgres_settings settings);
   ~postgres_metastore() override;
@@ -39,6 +39,7 @@ class postgres_metastore final : public metadata::metastore, private metadata::l
   awaitable<void> end_lease(incarnation who) override;
   awaitable<result<std::vector<metadata::snapshot_record>, metadata::log_error>> snapshots() override;
   awaitable<result<std::vector<std::string>, metadata::log_error>> add_snapshot(metadata::snapshot_record made) override;
+  metadata::range_index& index() override { return *this; }
   std::string description() const override;
   // Must be awaited after an open() that succeeded.
   awaitable<void> close() override;
@@ -49,11 +50,19 @@ class postgres_metastore final : public metadata::metastore, private metadata::l
   awaitable<answer> read_after(metadata::log_position applied) override;
   awaitable<void> wait_for_change() override;
   bool is_shared() const override { return true; }
+  using ranges_found = result<std::vector<metadata::indexed_range>, metadata::log_error>;
+  awaitable<result<std::vector<std::pair<topic_partition, offset>>, metadata::log_error>> add(metadata::index_write what) override;
+  awaitable<ranges_found> find(topic_partition where, offset at) override;
+  awaitable<ranges_found> find_time(topic_partition where, offset from, timestamp_ms target) override;
+  awaitable<ranges_found> find_largest_time(topic_partition where) override;
+  awaitable<result<void, metadata::log_error>> drop(topic_id topic) override;
+  awaitable<ranges_found> found_chunk(const char* prepared, postgres::parameters with);
 
   awaitable<std::unique_ptr<postgres::connection>> connect_patiently();
   awaitable<void> set_up_appender(postgres::connection& on);
   awaitable<void> set_up_reader(postgres::connection& on);
   awaitable<void> set_up_watcher(postgres::connection& on);
+  awaitable<void> set_up_indexer(postgres::connection& on);
   void heard(const postgres::notification& what);
   awaitable<void> send_notifications();
   awaitable<void> keep_node_id();
@@ -71,7 +80,7 @@ class postgres_metastore final : public metadata::metastore, private metadata::l
   int lock_session_pid_ = 0;                            // the watcher's backend that took the lock; 0: none
   bool changed_ = false, notify_wanted_ = false;
   event change_, notify_, lock_changed_;
-  postgres::session appender_, reader_, watcher_;
+  postgres::session appender_, reader_, watcher_, indexer_;
   task_group tasks_;
   bool is_open_ = false;
 };

@@ -12,7 +12,11 @@
 #include <cstring>
 #include <filesystem>
 
+#include <algorithm>
+#include <map>
+
 #include "base/check.hpp"
+#include "metadata/range_chunk.hpp"
 #include "metastores/sqlite/database.hpp"
 
 namespace yaks::metastores {
@@ -37,6 +41,13 @@ constexpr const char* migrations[] = {
        insert into head values(0, 0, 0, zeroblob(16), 0, 0, zeroblob(16), 0);)",
     R"(create table snapshots(log_id integer not null, seq integer not null, incarnation blob not null, number integer not null,
                               key text not null, bytes integer not null, digest integer not null, primary key (log_id, seq));)",
+    R"(create table objects(number integer primary key, id blob not null, bytes integer not null);
+       create table range_chunks(topic_id blob not null, partition integer not null, base_offset integer not null,
+                                 end_offset integer not null, range_count integer not null, max_timestamp integer not null,
+                                 first_object integer not null, ranges blob not null,
+                                 primary key (topic_id, partition, base_offset)) without rowid;
+       create table index_ends(topic_id blob not null, partition integer not null, end_offset integer not null,
+                               primary key (topic_id, partition)) without rowid;)",
 };
 constexpr std::int64_t schema_version = std::size(migrations);
 
@@ -491,6 +502,129 @@ awaitable<result<std::vector<std::string>, log_error>> sqlite_metastore::add_sna
   });
   if (!done) co_return failure(log_error::unavailable);
   co_return std::move(*dropped);
+}
+
+// ---- the index -----------------------------------------------------------------------------------------------------
+
+namespace {
+// As long-lived as a statement that binds it.
+struct place {
+  explicit place(topic_partition where) : topic(where.topic.value()), partition(where.partition.value()) {}
+  uuid topic;
+  std::int64_t partition;
+  sqlite::statement& bind(sqlite::statement& s) const { return s.bind(1, byte_view(topic.bytes)).bind(2, partition); }
+};
+uuid uuid_of(byte_view bytes) {
+  uuid id;
+  if (bytes.size() == id.bytes.size()) std::ranges::copy(bytes, id.bytes.begin());
+  return id;
+}
+}  // namespace
+
+awaitable<result<std::vector<std::pair<topic_partition, offset>>, log_error>> sqlite_metastore::add(metadata::index_write what) {
+  auto ends = std::make_shared<std::map<topic_partition, offset>>();
+  auto shared = std::make_shared<metadata::index_write>(std::move(what));
+  auto done = co_await run_job([ends, shared](storage& s) {
+    sqlite::statement object(s.db, "insert or ignore into objects values(?, ?, ?)");
+    for (const auto& o : shared->objects)
+      object.bind(1, std::int64_t(o.number)).bind(2, byte_view(o.id.value().bytes)).bind(3, std::int64_t(o.bytes)).run();
+    sqlite::statement end(s.db, "select end_offset from index_ends where topic_id = ? and partition = ?"),
+        set_end(s.db, "insert or replace into index_ends values(?, ?, ?)"),
+        chunk(s.db, "insert into range_chunks values(?, ?, ?, ?, ?, ?, ?, ?)");
+    for (const auto& c : shared->chunks) {
+      place at(c.where);
+      auto base = c.ranges.front().base_offset;
+      offset known = base;
+      {
+        sqlite::scoped_reset again{end};
+        if (at.bind(end).step()) known = offset(end.integer(0));
+      }
+      if (known == base) {
+        auto bytes = metadata::encode_ranges(c.ranges);
+        at.bind(chunk)
+            .bind(3, base.value())
+            .bind(4, c.ranges.back().end_offset().value())
+            .bind(5, std::int64_t(c.ranges.size()))
+            .bind(6, std::ranges::max(c.ranges, {}, &metadata::range::max_timestamp).max_timestamp.value())
+            .bind(7, std::int64_t(c.ranges.front().object))
+            .bind(8, as_bytes(bytes))
+            .run();
+        known = c.ranges.back().end_offset();
+        at.bind(set_end).bind(3, known.value()).run();
+      }
+      (*ends)[c.where] = known;
+    }
+  });
+  if (!done) co_return failure(log_error::unavailable);
+  co_return std::vector<std::pair<topic_partition, offset>>(ends->begin(), ends->end());
+}
+
+awaitable<sqlite_metastore::ranges_found> sqlite_metastore::found_chunk(
+    std::function<void(storage&, std::function<void(std::int64_t, std::int64_t, byte_view)>)> look) {
+  struct answers {
+    std::vector<metadata::indexed_range> found;
+    bool is_broken = false;
+  };
+  auto all = std::make_shared<answers>();
+  auto done = co_await run_job([all, look = std::move(look)](storage& s) {
+    look(s, [&](std::int64_t base, std::int64_t first_object, byte_view bytes) {
+      auto ranges = metadata::decode_ranges(offset(base), metadata::object_number(first_object), bytes);
+      if (!ranges) {
+        all->is_broken = true;
+        return;
+      }
+      sqlite::statement object(s.db, "select id from objects where number = ?");
+      for (const auto& r : *ranges) {
+        sqlite::scoped_reset again{object};
+        object.bind(1, std::int64_t(r.object));
+        if (!object.step()) all->is_broken = true;
+        else all->found.push_back({r, object_id(uuid_of(object.bytes(0)))});
+      }
+    });
+  });
+  if (!done) co_return failure(log_error::unavailable);
+  if (all->is_broken) {
+    spdlog::error("a chunk of the index in {}/metadata.db is damaged", settings_.directory);
+    co_return failure(log_error::refused);
+  }
+  co_return std::move(all->found);
+}
+
+awaitable<sqlite_metastore::ranges_found> sqlite_metastore::find(topic_partition where, offset at) {
+  return found_chunk([where = place(where), at](storage& s, auto take) {
+    sqlite::statement look(s.db, "select base_offset, first_object, ranges from range_chunks where topic_id = ? and partition = ? "
+                                 "and base_offset <= ?3 and end_offset > ?3 order by base_offset desc limit 1");
+    where.bind(look).bind(3, at.value());
+    if (look.step()) take(look.integer(0), look.integer(1), look.bytes(2));
+  });
+}
+
+awaitable<sqlite_metastore::ranges_found> sqlite_metastore::find_time(topic_partition where, offset from, timestamp_ms target) {
+  return found_chunk([where = place(where), from, target](storage& s, auto take) {
+    sqlite::statement look(s.db, "select base_offset, first_object, ranges from range_chunks where topic_id = ? and partition = ? "
+                                 "and end_offset > ? and max_timestamp >= ? order by base_offset limit 1");
+    where.bind(look).bind(3, from.value()).bind(4, target.value());
+    if (look.step()) take(look.integer(0), look.integer(1), look.bytes(2));
+  });
+}
+
+awaitable<sqlite_metastore::ranges_found> sqlite_metastore::find_largest_time(topic_partition where) {
+  return found_chunk([where = place(where)](storage& s, auto take) {
+    sqlite::statement look(s.db, "select base_offset, first_object, ranges from range_chunks where topic_id = ? and partition = ? "
+                                 "order by max_timestamp desc, base_offset limit 1");
+    where.bind(look);
+    if (look.step()) take(look.integer(0), look.integer(1), look.bytes(2));
+  });
+}
+
+awaitable<result<void, log_error>> sqlite_metastore::drop(topic_id topic) {
+  auto done = co_await run_job([topic](storage& s) {
+    auto id = topic.value();
+    sqlite::statement(s.db, "delete from range_chunks where topic_id = ?").bind(1, byte_view(id.bytes)).run();
+    sqlite::statement(s.db, "delete from index_ends where topic_id = ?").bind(1, byte_view(id.bytes)).run();
+  });
+  if (!done) co_return failure(log_error::unavailable);
+  co_return result<void, log_error>{};
 }
 
 awaitable<void> sqlite_metastore::wait_for_change() {

@@ -29,7 +29,7 @@ struct sqlite_settings {
   std::int64_t pages_max = 0;   // of 4 KiB: beyond them the disk counts as full; 0: only when it is
 };
 
-class sqlite_metastore final : public metadata::metastore, private metadata::log_store {
+class sqlite_metastore final : public metadata::metastore, private metadata::log_store, private metadata::range_index {
  public:
   sqlite_metastore(runtime& rt, metrics::registry& metrics, sqlite_settings settings);
   ~sqlite_metastore() override;
@@ -48,6 +48,7 @@ class sqlite_metastore final : public metadata::metastore, private metadata::log
   awaitable<void> end_lease(incarnation) override { co_return; }
   awaitable<result<std::vector<metadata::snapshot_record>, metadata::log_error>> snapshots() override;
   awaitable<result<std::vector<std::string>, metadata::log_error>> add_snapshot(metadata::snapshot_record made) override;
+  metadata::range_index& index() override { return *this; }
   std::string description() const override;
   // Must be awaited after an open() that succeeded.
   awaitable<void> close() override;
@@ -60,6 +61,14 @@ class sqlite_metastore final : public metadata::metastore, private metadata::log
   awaitable<answer> read_after(metadata::log_position applied) override;
   awaitable<void> wait_for_change() override;
   bool is_shared() const override { return false; }
+  using ranges_found = result<std::vector<metadata::indexed_range>, metadata::log_error>;
+  awaitable<result<std::vector<std::pair<topic_partition, offset>>, metadata::log_error>> add(metadata::index_write what) override;
+  awaitable<ranges_found> find(topic_partition where, offset at) override;
+  awaitable<ranges_found> find_time(topic_partition where, offset from, timestamp_ms target) override;
+  awaitable<ranges_found> find_largest_time(topic_partition where) override;
+  awaitable<result<void, metadata::log_error>> drop(topic_id topic) override;
+  // The chunk that a statement finds: its columns are base offset, first object and ranges.
+  awaitable<ranges_found> found_chunk(std::function<void(storage&, std::function<void(std::int64_t, std::int64_t, byte_view)>)> look);
   awaitable<answer> answer_of(std::shared_ptr<call> mine);
   awaitable<void> work();
   // Does something else on the disk, between appends. False where it failed; nothing of it has happened then.
