@@ -1,0 +1,140 @@
+#include "upkeep/materializer.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <map>
+
+namespace yaks::upkeep {
+namespace {
+// Partitions that are looked at per run besides those that have just changed: a million pass by in under a minute, and a run
+// stays well below a millisecond.
+constexpr std::size_t looked_at_per_run = 2000;
+}  // namespace
+
+materializer::materializer(runtime& rt, metadata::metastore& store, metadata::replica& log, const membership::members& members,
+                           materializer_settings settings, metrics::registry& metrics)
+    : rt_(rt),
+      store_(store),
+      log_(log),
+      members_(members),
+      settings_(settings),
+      chunks_(metrics.add_counter("yaks_materializer_chunks_total", "Chunks of ranges written into the index.")),
+      ranges_(metrics.add_counter("yaks_materializer_ranges_total", "Ranges written into the index.")),
+      failures_(metrics.add_counter("yaks_materializer_failures_total", "Writes into the index that failed; they are repeated.")),
+      seconds_(metrics.add_histogram("yaks_materializer_duration_seconds", "Time of a write into the index with its command.",
+                                     metrics::latency_seconds_buckets())) {}
+
+void materializer::applied(const metadata::changes& changes) {
+  for (const auto& p : changes.advanced)
+    if (const auto* now = log_.current().find_partition(p); now && now->ranges.size() >= settings_.ranges_kept + settings_.ranges_per_chunk)
+      candidates_.insert(p);
+  deleted_.insert(deleted_.end(), changes.deleted.begin(), changes.deleted.end());
+}
+
+std::size_t materializer::due(const metadata::partition& p) const {
+  auto n = p.ranges.size();
+  if (n == 0) return 0;
+  if (n >= settings_.ranges_kept + settings_.ranges_per_chunk) return (n - settings_.ranges_kept) / settings_.ranges_per_chunk * settings_.ranges_per_chunk;
+  // An object's name tells when it was made, by the store's clock.
+  auto age = std::chrono::milliseconds(log_.log_time() - timestamp_ms(log_.current().find_object(p.ranges.front().object).id.value().v7_unix_ms()));
+  bool is_due = age > settings_.age_for_any_chunk || (age > settings_.age_for_small_chunk && n >= settings_.small_chunk);
+  if (!is_due) return 0;
+  // Those of its ranges that are old too: the young ones wait for company.
+  auto young = std::ranges::find_if(p.ranges, [&](const metadata::range& r) {
+    return log_.log_time() - timestamp_ms(log_.current().find_object(r.object).id.value().v7_unix_ms()) <
+           std::chrono::duration_cast<std::chrono::milliseconds>(settings_.age_for_small_chunk).count() / 2;
+  });
+  return std::size_t(young - p.ranges.begin());
+}
+
+// Partitions that nothing is written to any more become due by age alone.
+void materializer::look_around() {
+  const auto& topics = log_.current().topics_by_name();
+  auto topic = topics.lower_bound(next_topic_);
+  if (topic != topics.end() && topic->first != next_topic_) next_partition_ = 0;
+  for (std::size_t n = 0; n < looked_at_per_run && topic != topics.end(); ++topic, next_partition_ = 0) {
+    const auto& t = *topic->second;
+    for (; next_partition_ < t.partitions.size() && n < looked_at_per_run; ++n, ++next_partition_)
+      if (due(t.partitions[next_partition_]) > 0)
+        candidates_.insert({t.id, partition_index(std::int32_t(next_partition_))});
+    if (next_partition_ < t.partitions.size()) break;
+  }
+  next_topic_ = topic == topics.end() ? "" : topic->first;
+  if (topic == topics.end()) next_partition_ = 0;
+}
+
+awaitable<void> materializer::run() {
+  for (unsigned failures = 0;;) {
+    co_await rt_.sleep_for(failures == 0 ? settings_.interval : backoff(rt_, failures, settings_.interval, 30s));
+    if (!log_.is_ready() || !members_.is_first()) {
+      candidates_.clear();  // somebody else's; look_around() finds them again should they become ours
+      deleted_.clear();
+      continue;
+    }
+    co_await drop_deleted();
+    look_around();
+    if (candidates_.empty()) continue;
+    auto begun = rt_.now();
+    auto written = co_await run_once();
+    if (!written) {
+      failures_.add();
+      ++failures;
+      continue;
+    }
+    failures = 0;
+    seconds_.observe(std::chrono::duration<double>(rt_.now() - begun).count());
+  }
+}
+
+awaitable<void> materializer::drop_deleted() {
+  while (!deleted_.empty()) {
+    auto dropped = co_await store_.index().drop(deleted_.back());
+    if (!dropped) co_return;  // again at the next run
+    deleted_.pop_back();
+  }
+}
+
+awaitable<std::optional<std::size_t>> materializer::run_once() {
+  metadata::index_write write;
+  std::map<topic_partition, std::uint32_t> generations;
+  std::map<metadata::object_number, metadata::indexed_object> objects;
+  const auto& state = log_.current();
+  while (!candidates_.empty() && write.chunks.size() < settings_.chunks_max) {
+    auto where = *candidates_.begin();
+    candidates_.erase(candidates_.begin());
+    const auto* p = state.find_partition(where);
+    if (!p) continue;
+    auto n = due(*p);
+    if (n == 0) continue;
+    generations[where] = p->index_generation;
+    for (std::size_t first = 0; first < n; first += settings_.ranges_per_chunk) {
+      auto last = std::min(n, first + settings_.ranges_per_chunk);
+      write.chunks.push_back({where, {p->ranges.begin() + std::ptrdiff_t(first), p->ranges.begin() + std::ptrdiff_t(last)}});
+      for (const auto& r : write.chunks.back().ranges) {
+        const auto& o = state.find_object(r.object);
+        objects.try_emplace(r.object, metadata::indexed_object{r.object, o.id, o.bytes});
+      }
+    }
+  }
+  if (write.chunks.empty()) co_return 0;
+  for (auto& [number, o] : objects) write.objects.push_back(o);
+  auto chunks = write.chunks.size();
+  std::size_t ranges = 0;
+  for (const auto& c : write.chunks) ranges += c.ranges.size();
+  auto ends = co_await store_.index().add(std::move(write));
+  if (!ends) {
+    spdlog::warn("cannot write ranges into the index ({}); trying again", name(ends.error()));
+    for (const auto& [where, generation] : generations) candidates_.insert(where);
+    co_return std::nullopt;
+  }
+  metadata::advance_index command;
+  for (const auto& [where, end] : *ends)
+    command.partitions.push_back({where.topic, where.partition, end, generations[where]});
+  auto done = co_await log_.submit(std::move(command));
+  if (!done) co_return std::nullopt;
+  chunks_.add(double(chunks));
+  ranges_.add(double(ranges));
+  co_return chunks;
+}
+}  // namespace yaks::upkeep
