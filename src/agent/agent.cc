@@ -67,12 +67,15 @@ agent::agent(runtime& rt, std::unique_ptr<listener> serving, metadata::metastore
                metrics),
       snapshots_(rt, store, objects, log_, members_,
                  {.key_prefix = s.s3.prefix, .entries = std::int64_t(s.materializer.snapshot_entries)}, metrics),
+      materializer_(rt, store, log_, members_,
+                    {.interval = s.materializer.interval, .chunks_max = std::size_t(s.materializer.batch_size)}, metrics),
       cache_(s.read.cache_bytes, metrics),
       buffer_(rt, objects, log_, cache_, write_settings_of(s), metrics),
       reader_(rt, objects, cache_, {.key_prefix = s.s3.prefix}, metrics),
       fetch_memory_(s.read.memory_bytes),
-      fetcher_(rt, log_, reader_, waiting_, fetch_memory_, std::uint32_t(s.read.response_bytes_max)),
-      lookup_(rt, log_, reader_, fetch_memory_),
+      index_(store.index(), log_, 200'000, metrics),  // about 15 MB
+      fetcher_(rt, log_, reader_, index_, waiting_, fetch_memory_, std::uint32_t(s.read.response_bytes_max)),
+      lookup_(rt, log_, reader_, index_, fetch_memory_),
       ids_(log_),
       topics_(metrics),
       services_{rt, log_, members_, buffer_, fetcher_, lookup_, ids_, topics_, broker_settings_of(s, store, advertised_port(s, *serving))},
@@ -93,6 +96,7 @@ agent::~agent() = default;
 
 void agent::applied(const metadata::changes& changes) {
   waiting_.wake(changes);
+  materializer_.applied(changes);
   for (auto id : changes.deleted) topics_.forget(id);
 }
 
@@ -114,6 +118,7 @@ awaitable<void> agent::serve(stop_request& stop) {
   if (stop.is_asked()) co_return;
   tasks_.spawn(buffer_.run());
   tasks_.spawn(snapshots_.run());
+  tasks_.spawn(materializer_.run());
   tasks_.spawn(server_.run());
   serving_ = true;
   on_ready();

@@ -27,6 +27,7 @@
 #include "runtime/runtime.hpp"
 #include "runtime/task_group.hpp"
 #include "server/kafka_server.hpp"
+#include "upkeep/materializer.hpp"
 #include "upkeep/snapshots.hpp"
 
 namespace yaks {
@@ -77,11 +78,13 @@ class agent {
   metadata::replica log_;
   membership::members members_;
   upkeep::snapshotter snapshots_;
+  upkeep::materializer materializer_;
   block_cache cache_;
   ingest::write_buffer buffer_;
   fetch::range_reader reader_;
   fetch::waiters waiting_;
   fetch::byte_budget fetch_memory_;
+  fetch::index_reader index_;
   fetch::fetcher fetcher_;
   fetch::offset_lookup lookup_;
   handlers::producer_ids ids_;

@@ -23,6 +23,8 @@ config::settings settings_of(std::int32_t node) {
   s.cache_peers.heartbeat = 5s;
   s.cache_peers.lease = 15s;
   s.materializer.snapshot_entries = 200;
+  s.materializer.interval = 100ms;
+  s.materializer.batch_size = 1000;
   s.process.node_id = node;
   s.process.shutdown_timeout = 10s;
   s.listener.host = "0.0.0.0";

@@ -11,7 +11,6 @@ constexpr std::int64_t kib = 1024, mib = 1024 * kib, gib = 1024 * mib;
 constexpr std::int64_t port_max = 65535, int32_max = 2147483647;
 constexpr std::int64_t minute = 60'000, hour = 60 * minute, day = 24 * hour;
 constexpr std::string_view no_peers = "agents do not share their caches yet";
-constexpr std::string_view no_materializer = "the SQL read model is not built yet";
 
 // clang-format off
 constexpr definition table[] = {
@@ -163,10 +162,10 @@ constexpr definition table[] = {
    .store = [](settings& s, const value& v) { s.cache_peers.lease = v.time(); }},
 
   {.name = "MATERIALIZE_INTERVAL_MS", .in = group::materializer, .type = kind::milliseconds, .fallback = "100", .least = 1, .most = hour,
-   .help = "How often log entries are turned into rows that people can query.", .pending = no_materializer,
+   .help = "How often the agent that holds the lease writes what is ready into the index in the metastore.",
    .store = [](settings& s, const value& v) { s.materializer.interval = v.time(); }},
   {.name = "MATERIALIZE_BATCH_SIZE", .in = group::materializer, .type = kind::number, .fallback = "1000", .least = 1, .most = 1'000'000,
-   .help = "Most log entries at a time.", .pending = no_materializer,
+   .help = "Most chunks of about 100 byte ranges that one transaction of the index writes.",
    .store = [](settings& s, const value& v) { s.materializer.batch_size = v.number; }},
   {.name = "SNAPSHOT_ENTRIES", .in = group::materializer, .type = kind::number, .fallback = "10000", .least = 100, .most = 10'000'000,
    .help = "After so many entries of the metadata log, a snapshot is made and the log is trimmed; a starting agent reads at most about twice as many.",

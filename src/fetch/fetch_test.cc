@@ -17,7 +17,8 @@ struct fetch_world : ingest_world {
         cold_cache(64u << 20, cold_metrics),
         reader(rt, store, cold_cache, {}, cold_metrics),
         memory(memory_bytes),
-        fetcher(rt, replica, reader, waiting, memory, 50u << 20) {
+        index(session.index(), replica, 10'000, metrics),
+        fetcher(rt, replica, reader, index, waiting, memory, 50u << 20) {
     applied = [this](const metadata::changes& c) { waiting.wake(c); };
   }
   void play(std::function<awaitable<void>()> scene) {
@@ -45,6 +46,7 @@ struct fetch_world : ingest_world {
   range_reader reader;
   waiters waiting;
   byte_budget memory;
+  fetch::index_reader index;
   fetch::fetcher fetcher;
 };
 

@@ -3,9 +3,15 @@
 #include <algorithm>
 
 namespace yaks::fetch {
-fetcher::fetcher(runtime& rt, metadata::replica& log, range_reader& reader, waiters& waiting, byte_budget& memory,
-                 std::uint32_t response_bytes_max)
-    : rt_(rt), log_(log), reader_(reader), waiting_(waiting), memory_(memory), response_bytes_max_(response_bytes_max) {}
+fetcher::fetcher(runtime& rt, metadata::replica& log, range_reader& reader, index_reader& index, waiters& waiting,
+                 byte_budget& memory, std::uint32_t response_bytes_max)
+    : rt_(rt),
+      log_(log),
+      reader_(reader),
+      index_(index),
+      waiting_(waiting),
+      memory_(memory),
+      response_bytes_max_(response_bytes_max) {}
 
 fetcher::survey fetcher::look(const fetch_request& request) const {
   survey seen;
@@ -28,7 +34,10 @@ fetcher::survey fetcher::look(const fetch_request& request) const {
         answer.error = fetch_error::offset_out_of_range;
         seen.is_denial = true;
       } else {
-        auto enough = std::max(request.bytes_min, 1u);  // also a fetch that waits for nothing must know whether it is empty
+        auto enough =
+            std::max(request.bytes_min, 1u);  // also a fetch that waits for nothing must know whether it is empty
+        if (asked.from < p->state_begin())
+          seen.bytes = std::max<std::uint64_t>(seen.bytes, enough);  // the index has it
         for (auto r = p->find(asked.from); r != p->ranges.end() && seen.bytes < enough; ++r) seen.bytes += r->bytes;
       }
     }
@@ -45,8 +54,11 @@ awaitable<fetch_result> fetcher::fetch(fetch_request request) {
   request.bytes_min = std::min(request.bytes_min, request.bytes_max);
   auto seen = look(request);
   if (seen.is_denial) {  // no denial from a state older than the request
-    if (co_await log_.barrier_since(asked_at)) seen = look(request);
-    else for (auto& p : seen.partitions) if (p.error != fetch_error::none) p.error = fetch_error::storage;
+    if (co_await log_.barrier_since(asked_at))
+      seen = look(request);
+    else
+      for (auto& p : seen.partitions)
+        if (p.error != fetch_error::none) p.error = fetch_error::storage;
   }
   if (!seen.has_error && seen.bytes < request.bytes_min) {
     if (rt_.now() < due) {
@@ -54,12 +66,15 @@ awaitable<fetch_result> fetcher::fetch(fetch_request request) {
       partitions.reserve(request.partitions.size());
       for (const auto& p : request.partitions) partitions.push_back(p.where);
       waiters::registration waiter(waiting_, std::move(partitions));
-      while (!seen.has_error && seen.bytes < request.bytes_min && co_await waiter.wait_until(rt_, due)) seen = look(request);
+      while (!seen.has_error && seen.bytes < request.bytes_min && co_await waiter.wait_until(rt_, due))
+        seen = look(request);
     }
   }
   if (!seen.has_error && seen.bytes == 0) {  // nor an empty answer
-    if (co_await log_.barrier_since(asked_at)) seen = look(request);
-    else for (auto& p : seen.partitions) p.error = fetch_error::storage;
+    if (co_await log_.barrier_since(asked_at))
+      seen = look(request);
+    else
+      for (auto& p : seen.partitions) p.error = fetch_error::storage;
   }
   co_return co_await read(std::move(request), std::move(seen));
 }
@@ -67,8 +82,8 @@ awaitable<fetch_result> fetcher::fetch(fetch_request request) {
 awaitable<fetch_result> fetcher::read(fetch_request request, survey seen) {
   if (request.memory_turn && seen.bytes > 0) co_await request.memory_turn->wait();
   fetch_result out{.partitions = std::move(seen.partitions), .lease = nullptr};
-  // Which ranges: as many as could be needed, by the sizes that the state knows. The state may change while they are read,
-  // so everything is copied out of it here.
+  // Which ranges: as many as could be needed, by the sizes that the state knows. The state may change while they are
+  // read, so everything is copied out of it here.
   struct planned {
     std::size_t partition;
     std::size_t first, last;  // of ranges
@@ -84,18 +99,33 @@ awaitable<fetch_result> fetcher::read(fetch_request request, survey seen) {
     if (!p) continue;
     std::int64_t limit = std::min<std::int64_t>(asked.bytes_max, budget), taken = 0;
     planned here{i, ranges.size(), ranges.size()};
-    for (auto r = p->find(asked.from); r != p->ranges.end() && (taken < limit || (plan.empty() && taken == 0)); ++r) {
-      ranges.push_back({log_.current().find_object(r->object).id, *r});
-      std::int64_t bytes = r->bytes;
+    auto wants_more = [&] { return taken < limit || (plan.empty() && taken == 0); };
+    auto add = [&](located_range r) {
+      std::int64_t bytes = r.range.bytes;
       // Begins inside: what lies before does not count.
-      if (auto cached = r->base_offset < asked.from ? reader_.peek(ranges.back()) : nullptr) {
+      if (auto cached = r.range.base_offset < asked.from ? reader_.peek(r) : nullptr) {
         const auto& batches = cached->batches();
-        for (std::size_t b = 0; b < batches.size() && batches[b].end_offset() <= asked.from; ++b) bytes -= batches[b].bytes;
+        for (std::size_t b = 0; b < batches.size() && batches[b].end_offset() <= asked.from; ++b)
+          bytes -= batches[b].bytes;
       }
       taken += bytes;
-      reserved += r->bytes;
+      reserved += r.range.bytes;
+      ranges.push_back(std::move(r));
       ++here.last;
+    };
+    auto next = asked.from;
+    if (next < p->state_begin()) {  // the state has let go of it
+      auto older = co_await index_.read(asked.where, next, std::uint64_t(std::max<std::int64_t>(limit, 1)));
+      if (!older || older->empty()) {
+        out.partitions[i].error = fetch_error::storage;
+        continue;
+      }
+      for (auto r = older->begin(); r != older->end() && wants_more(); ++r) add(*r);
+      next = ranges.back().range.end_offset();
+      p = log_.current().find_partition(asked.where);  // it may be gone by now
     }
+    for (auto r = p ? p->find(next) : decltype(p->find(next))(); p && r != p->ranges.end() && wants_more(); ++r)
+      add({log_.current().find_object(r->object).id, *r});
     budget -= std::min(taken, limit);
     if (here.first < here.last) plan.push_back(here);
   }

@@ -1,15 +1,16 @@
-// Answers fetches, without knowing the wire: from the state machine (what is where), the block cache and the object store
-// (the bytes), and long polls in between. On the agent's executor only.
+// Answers fetches, without knowing the wire: from the state machine (what is where), the block cache and the object
+// store (the bytes), and long polls in between. On the agent's executor only.
 //
-// Limits are Kafka's (KIP-74): the first batch of the first partition that has data is returned even if it is larger than
-// the limits; every later partition gets what the remaining budget has room for. Batches are whole, also the first one when
-// the fetch offset lies inside it: clients skip what they did not ask for.
+// Limits are Kafka's (KIP-74): the first batch of the first partition that has data is returned even if it is larger
+// than the limits; every later partition gets what the remaining budget has room for. Batches are whole, also the first
+// one when the fetch offset lies inside it: clients skip what they did not ask for.
 #pragma once
 #include <cstdint>
 #include <vector>
 
 #include "base/bytes.hpp"
 #include "fetch/byte_budget.hpp"
+#include "fetch/index_reader.hpp"
 #include "fetch/range_reader.hpp"
 #include "fetch/waiters.hpp"
 #include "metadata/replica.hpp"
@@ -54,16 +55,16 @@ struct fetch_result {
 
 class fetcher {
  public:
-  fetcher(runtime& rt, metadata::replica& log, range_reader& reader, waiters& waiting, byte_budget& memory,
-          std::uint32_t response_bytes_max);
+  fetcher(runtime& rt, metadata::replica& log, range_reader& reader, index_reader& index, waiters& waiting,
+          byte_budget& memory, std::uint32_t response_bytes_max);
   awaitable<fetch_result> fetch(fetch_request request);
 
  private:
   struct survey {  // what the state says of a request
     std::vector<partition_data> partitions;
-    std::uint64_t bytes = 0;   // that could be returned, not counting limits
+    std::uint64_t bytes = 0;  // that could be returned, not counting limits
     bool has_error = false;
-    bool is_denial = false;    // an error that a newer state might not give
+    bool is_denial = false;  // an error that a newer state might not give
   };
   survey look(const fetch_request& request) const;
   awaitable<fetch_result> read(fetch_request request, survey seen);
@@ -71,6 +72,7 @@ class fetcher {
   runtime& rt_;
   metadata::replica& log_;
   range_reader& reader_;
+  index_reader& index_;
   waiters& waiting_;
   byte_budget& memory_;
   std::uint32_t response_bytes_max_;

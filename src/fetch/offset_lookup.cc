@@ -23,19 +23,38 @@ awaitable<result<range_reader::entry, object_error>> offset_lookup::read(located
   co_return std::move(answers.front());
 }
 
-awaitable<result<found_offset, object_error>> offset_lookup::first_at_or_after(topic_partition where, timestamp_ms target) {
+awaitable<result<std::optional<located_range>, object_error>> offset_lookup::next_range(topic_partition where,
+                                                                                        offset from,
+                                                                                        timestamp_ms target) {
+  const auto* p = log_.current().find_partition(where);
+  if (!p) co_return std::nullopt;
+  if (from < p->state_begin()) {  // the index has what lies before
+    auto older = co_await index_.first_at_or_after(where, from, target);
+    if (!older)
+      co_return failure(older.error() == index_reader::problem::damaged ? object_error::corrupt
+                                                                        : object_error::unavailable);
+    for (const auto& r : *older)
+      if (r.range.max_timestamp >= target && from < r.range.end_offset()) co_return r;
+    p = log_.current().find_partition(where);
+    if (!p) co_return std::nullopt;
+    from = std::max(from, p->state_begin());
+  }
+  for (auto r = p->find(from); r != p->ranges.end(); ++r)
+    if (r->max_timestamp >= target) co_return located_range{log_.current().find_object(r->object).id, *r};
+  co_return std::nullopt;
+}
+
+awaitable<result<found_offset, object_error>> offset_lookup::first_at_or_after(topic_partition where,
+                                                                               timestamp_ms target) {
   offset from{0};
   for (;;) {
     // The state may change while a range is read: every round looks anew.
     const auto* p = log_.current().find_partition(where);
     if (!p) co_return found_offset{};
     from = std::max(from, p->log_start);
-    std::optional<located_range> next;
-    for (auto r = p->find(from); r != p->ranges.end(); ++r)
-      if (r->max_timestamp >= target) {
-        next = located_range{log_.current().find_object(r->object).id, *r};
-        break;
-      }
+    auto looked = co_await next_range(where, from, target);
+    if (!looked) co_return failure(looked.error());
+    auto next = *looked;
     if (!next) co_return found_offset{};
     auto lease = co_await memory_.reserve(next->range.bytes);
     auto read_range = co_await read(*next);
@@ -48,9 +67,13 @@ awaitable<result<found_offset, object_error>> offset_lookup::first_at_or_after(t
       auto batch = records::batch_view::parse(bytes.view());
       if (!batch || is_surely_before(*batch, target)) continue;
       found match;
-      auto search = [&] { match = records::find_timestamp(*batch, b.base_offset, target, from, decompressed_bytes_max); };
-      if (batch->compression() == records::compression_type::none) search();
-      else co_await rt_.run_blocking(search);
+      auto search = [&] {
+        match = records::find_timestamp(*batch, b.base_offset, target, from, decompressed_bytes_max);
+      };
+      if (batch->compression() == records::compression_type::none)
+        search();
+      else
+        co_await rt_.run_blocking(search);
       if (!match) {
         spdlog::warn("cannot search the batch at offset {} for a timestamp: {}", b.base_offset.value(),
                      records::text_of(match.error()));
@@ -66,10 +89,21 @@ awaitable<result<found_offset, object_error>> offset_lookup::largest_timestamp(t
   const auto* p = log_.current().find_partition(where);
   if (!p) co_return found_offset{};
   std::optional<located_range> best;
-  for (auto r = p->find(p->log_start); r != p->ranges.end(); ++r)
-    if (!best || r->max_timestamp > best->range.max_timestamp) best = located_range{log_.current().find_object(r->object).id, *r};
-  if (!best) co_return found_offset{};
   auto log_start = p->log_start;
+  if (log_start < p->state_begin()) {
+    auto older = co_await index_.with_largest_timestamp(where);
+    if (!older)
+      co_return failure(older.error() == index_reader::problem::damaged ? object_error::corrupt
+                                                                        : object_error::unavailable);
+    for (const auto& r : *older)
+      if (!best || r.range.max_timestamp > best->range.max_timestamp) best = r;
+    p = log_.current().find_partition(where);
+    if (!p) co_return found_offset{};
+  }
+  for (auto r = p->find(std::max(log_start, p->state_begin())); r != p->ranges.end(); ++r)
+    if (!best || r->max_timestamp > best->range.max_timestamp)
+      best = located_range{log_.current().find_object(r->object).id, *r};
+  if (!best) co_return found_offset{};
   auto lease = co_await memory_.reserve(best->range.bytes);
   auto read_range = co_await read(*best);
   if (!read_range) co_return failure(read_range.error());
@@ -81,9 +115,13 @@ awaitable<result<found_offset, object_error>> offset_lookup::largest_timestamp(t
     auto batch = records::batch_view::parse(bytes.view());
     if (!batch || b.end_offset() <= log_start || is_surely_before(*batch, largest.timestamp + 1)) continue;
     found match;
-    auto search = [&] { match = records::find_max_timestamp(*batch, b.base_offset, log_start, decompressed_bytes_max); };
-    if (batch->compression() == records::compression_type::none) search();
-    else co_await rt_.run_blocking(search);
+    auto search = [&] {
+      match = records::find_max_timestamp(*batch, b.base_offset, log_start, decompressed_bytes_max);
+    };
+    if (batch->compression() == records::compression_type::none)
+      search();
+    else
+      co_await rt_.run_blocking(search);
     if (!match) {
       spdlog::warn("cannot search the batch at offset {} for its largest timestamp: {}", b.base_offset.value(),
                    records::text_of(match.error()));

@@ -45,8 +45,9 @@ class broker_world : public ingest_world {
       : ingest_world(seed, write),
         reader(rt, store, cache, {}, metrics),
         memory(fetch_memory),
-        fetcher(rt, replica, reader, waiting, memory, 50u << 20),
-        lookup(rt, replica, reader, memory),
+        index(session.index(), replica, 10'000, metrics),
+        fetcher(rt, replica, reader, index, waiting, memory, 50u << 20),
+        lookup(rt, replica, reader, index, memory),
         ids(replica),
         topics(metrics),
         members(rt, session, replica,
@@ -147,6 +148,7 @@ class broker_world : public ingest_world {
   fetch::range_reader reader;
   fetch::waiters waiting;
   fetch::byte_budget memory;
+  fetch::index_reader index;
   fetch::fetcher fetcher;
   fetch::offset_lookup lookup;
   handlers::producer_ids ids;
