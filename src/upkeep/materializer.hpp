@@ -13,6 +13,7 @@
 #include "metadata/metastore.hpp"
 #include "metadata/replica.hpp"
 #include "metrics/registry.hpp"
+#include "runtime/event.hpp"
 #include "runtime/runtime.hpp"
 
 namespace yaks::upkeep {
@@ -49,6 +50,7 @@ class materializer {
   const membership::members& members_;
   materializer_settings settings_;
   std::set<topic_partition> candidates_;
+  event changed_;
   std::vector<topic_id> deleted_;
   std::string next_topic_;  // where look_around() goes on
   std::size_t next_partition_ = 0;

@@ -82,12 +82,13 @@ class postgres_store : public testing::Test {
                  "and wait_event_type = 'Lock'") == "1";
     };
   }
-  // Appender, reader and watcher are there, and have prepared their statements.
+  static constexpr int sessions = 4;  // appender, reader, watcher, indexer
+  // All of them are there, and have prepared their statements.
   std::function<bool()> sessions_are_ready() {
     return [this] {
       return database_->sql(
                  "select count(*) from pg_stat_activity where datname = current_database() "
-                 "and pid <> pg_backend_pid() and query like 'prepare%'") == "3";
+                 "and pid <> pg_backend_pid() and query like 'prepare%'") == std::to_string(sessions);
     };
   }
   // Ends sessions of this database that have prepared (or last ran) a statement like this.
@@ -314,7 +315,7 @@ TEST_F(postgres_store, a_schema_that_is_dropped_is_refused_not_retried) {
     auto read = co_await store.log().read_after({});
     EXPECT_TRUE(!read && read.error() == log_error::refused);
     // The same for sessions that come later, and cannot even prepare their statements.
-    EXPECT_EQ(terminate("prepare%"), 3);
+    EXPECT_EQ(terminate("prepare%"), sessions);
     std::optional<log_error> later;
     for (auto due = rt_.now() + 20s; rt_.now() < due && later != log_error::refused;) {
       read = co_await store.log().read_after({});
@@ -329,7 +330,7 @@ TEST_F(postgres_store, appends_wait_for_the_disk_whatever_the_role_says) {
     database_->sql("alter database " + settings_.database + " set synchronous_commit = off");
     database_->sql("alter database " + settings_.database + " set default_transaction_isolation = 'repeatable read'");
     EXPECT_TRUE(co_await becomes(sessions_are_ready()));
-    EXPECT_EQ(terminate("prepare%"), 3);  // they come back under the new defaults
+    EXPECT_EQ(terminate("prepare%"), sessions);  // they come back under the new defaults
     auto first = co_await store.log().append({}, {writer(1), 1}, payload_of("x"));
     for (int i = 0; i < 100 && !first; ++i) first = co_await store.log().append({}, {writer(1), 1}, payload_of("x"));
     EXPECT_TRUE(first.has_value());
