@@ -75,6 +75,30 @@ port_holder() {
   printf "another user's program\n"
 }
 
+# need_port PORT FLAG: ends the script with advice where somebody listens there.
+need_port() {
+  port_taken "$1" || return 0
+  die "port $1 is taken by $(port_holder "$1")." \
+    "Stop it, or choose another port: scripts/${0##*/} $2 $(($1 < 65535 ? $1 + 1 : $1 - 1))"
+}
+
+# check_port_number PORT FLAG
+check_port_number() {
+  if ! [[ "$1" =~ ^[0-9]{1,5}$ ]] || ((10#$1 < 1 || 10#$1 > 65535)); then
+    die "$2 $1 is not a port." "Choose one from 1 to 65535."
+  fi
+}
+
+# check_disk FOLDER MIB: that holds it, or will.
+check_disk() {
+  local folder=$1 needed_mib=$2 free_kib
+  until [[ -d "$folder" ]]; do folder=$(dirname "$folder"); done
+  free_kib=$(df -Pk "$folder" | awk 'NR == 2 { print $4 }')
+  ((free_kib >= needed_mib * 1024)) ||
+    die "$((free_kib / 1024)) MiB are free on the disk of $folder, and scripts/${0##*/} needs $needed_mib MiB there." \
+      "Make room there, or use a clone or a --data-dir on another disk."
+}
+
 # free_port VARIABLE: sets it to a port on which nobody listens, and on whose +10000 nobody listens either (SeaweedFS
 # takes that one too). Below the kernel's ephemeral range, so that an outgoing connection does not take it meanwhile.
 # Sets a variable instead of printing, so that one process never draws the same port twice.

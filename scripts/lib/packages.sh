@@ -9,6 +9,7 @@ build_packages=(
   libcli11-dev nlohmann-json3-dev libgtest-dev libgmock-dev libbenchmark-dev librapidcheck-dev librdkafka-dev
 )
 test_packages=(postgresql-15 kcat python3 python3-venv curl ca-certificates)
+nginx_packages=(nginx libnginx-mod-stream)
 
 versitygw_version=v1.8.0
 seaweedfs_version=4.48
@@ -52,6 +53,32 @@ forbid_system_cluster() {
   fi
 }
 
+is_installed() { [[ "$(dpkg-query -W -f '${Status}' "$1" 2>/dev/null)" == 'install ok installed' ]]; }
+
+# The nginx package starts nginx on port 80 when it is installed, now and at every boot. We bring our own, so while it is
+# installed a policy-rc.d forbids the start of services, and afterwards nginx is taken off the list of what boots. A
+# policy-rc.d that is there already is its owner's and stays; an nginx that was there already is not touched.
+install_nginx() {
+  ! is_installed nginx || ! is_installed libnginx-mod-stream || return 0
+  if is_installed nginx; then
+    install_packages "${nginx_packages[@]}" # the module's package starts nothing
+    return
+  fi
+  # A subshell, so that the policy goes away however this ends.
+  (
+    policy=/usr/sbin/policy-rc.d
+    if [[ ! -e $policy ]]; then
+      say 'nginx is installed without starting it as a system service'
+      trap 'as_root rm -f "$policy"' EXIT
+      trap 'exit 130' INT TERM HUP
+      printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+      as_root chmod 755 "$policy"
+    fi
+    install_packages "${nginx_packages[@]}"
+    ! have systemctl || as_root systemctl --quiet disable nginx.service 2>/dev/null || true
+  )
+}
+
 install_test_packages() {
   local packages=("${test_packages[@]}")
   # The compiler too: the Java check runs from source.
@@ -61,6 +88,7 @@ install_test_packages() {
   have npm || packages+=(npm)
   forbid_system_cluster
   install_packages "${packages[@]}"
+  install_nginx
 }
 
 # once NAME KEY COMMAND...: runs COMMAND unless it has already succeeded with the same KEY (a version, a checksum), and

@@ -76,7 +76,8 @@ start_postgres() {
   local data="$servers_dir/postgres"
   [[ -x "$postgres_bin/initdb" ]] || die "PostgreSQL 15 is not installed." "Run: apt-get install postgresql-15"
   [[ -f "$data/PG_VERSION" ]] || make_cluster "$data"
-  spawn "$servers_dir/postgres.pid" "$servers_dir/postgres.log" "${as_postgres[@]}" "$postgres_bin/postgres" -D "$data"
+  spawn "$servers_dir/postgres.pid" "$servers_dir/postgres.log" "${as_postgres[@]}" "$postgres_bin/postgres" -D "$data" \
+    -p "$postgres_port"
   wait_until 60 PostgreSQL "$servers_dir/postgres.pid" "$servers_dir/postgres.log" \
     "$postgres_bin/pg_isready" -q -h 127.0.0.1 -p "$postgres_port"
   if [[ "$(postgres_sql "select count(*) from pg_database where datname = 'yaks'")" == 0 ]]; then

@@ -330,6 +330,22 @@ def total(metrics, name, **labels):
     return sum(found)
 
 
+class Nginx:
+    """A real nginx in front of agents' ports."""
+
+    def __init__(self, ports):
+        self.port = free_port()
+        self.brokers = f"127.0.0.1:{self.port}"
+        self.folder = tempfile.mkdtemp(prefix="nginx-", dir=work_dir())
+        _at_end.append(lambda: self._run("stop_nginx"))
+        self._run("start_nginx", self.port, *ports)
+
+    def _run(self, function, *arguments):
+        script = f"set -euo pipefail; cd {shlex.quote(ROOT)}/scripts/lib; . ./common.sh; . ./packages.sh; . ./nginx.sh; install_nginx; "
+        subprocess.run(["bash", "-c", script + shlex.join([function, self.folder, *map(str, arguments)])], check=True,
+                       stdin=subprocess.DEVNULL)
+
+
 class Oracle:
     """A run of yaks-oracle in the background."""
 
