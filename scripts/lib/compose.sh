@@ -1,0 +1,10 @@
+# shellcheck shell=bash
+# Reads compose files as Docker does, without Docker. Needs common.sh and packages.sh.
+
+compose_check=$YAKS_TOOLS/bin/compose
+
+install_compose_check() {
+  find_go
+  once compose-check "$(checksum_of "$YAKS_ROOT"/tools/compose/{go.mod,go.sum,main.go})" build_compose_check
+}
+build_compose_check() { env -C "$YAKS_ROOT/tools/compose" GOBIN="$YAKS_TOOLS/bin" GOFLAGS=-buildvcs=false "$go" install .; }
