@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # Reads compose files as Docker does, without Docker. Needs common.sh and packages.sh.
+# shellcheck disable=SC2034,SC2154 # the test reads the path; $go is set by find_go
 
 compose_check=$YAKS_TOOLS/bin/compose
 

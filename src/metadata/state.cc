@@ -364,7 +364,8 @@ outcome state::apply_command(const advance_index& c, changes&) {
     for (const auto& r : leaving) digest_ -= hash_of(at, r);
     drop_references(leaving);
     p.ranges.erase(p.ranges.begin(), last);
-    if (p.ranges.size() < p.ranges.capacity() / 4) p.ranges.shrink_to_fit();
+    // At rest a partition has none: then nothing is kept for the next, however little it was.
+    if (p.ranges.empty() || p.ranges.size() < p.ranges.capacity() / 4) p.ranges.shrink_to_fit();
   }
   return simple_outcome{};
 }

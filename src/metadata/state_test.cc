@@ -782,6 +782,23 @@ TEST(state_memory, a_partition_at_rest_takes_about_a_hundred_bytes) {
   if (before == 0) GTEST_SKIP() << "this allocator does not say what it holds";  // sanitizers bring their own
   RecordProperty("bytes_per_partition", int(used / partitions));
   EXPECT_LE(used / partitions, 128u);
+  // The same when each of them was written and its range has gone into the index, but for the log that this test keeps.
+  {
+    commit_object commit{object_at(log.time, 1), 10u * partitions, {{test_topic(1), {}}}};
+    advance_index indexed;
+    for (std::int32_t p = 0; p < partitions; ++p) {
+      commit.topics[0].partitions.push_back({partition_index(p), {plain(10, 1)}});
+      indexed.partitions.push_back({test_topic(1), partition_index(p), offset(1), 0});
+    }
+    log.append(test_incarnation(1), {std::move(commit)});
+    log.append(test_incarnation(1), {std::move(indexed)});
+  }
+  std::size_t kept = 0;
+  for (const auto& entry : log.entries()) kept += entry.payload.size();
+  const auto& one = *log.state().find_partition({test_topic(1), partition_index(5)});
+  EXPECT_EQ(one.high_watermark, offset(1));
+  EXPECT_TRUE(one.ranges.empty());
+  EXPECT_LE((heap_bytes() - before - kept) / partitions, 128u);
 }
 }  // namespace
 }  // namespace yaks::metadata

@@ -1,6 +1,7 @@
 #include "upkeep/snapshots.hpp"
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <spdlog/spdlog.h>
 
 #include "metadata/snapshot.hpp"
@@ -80,7 +81,10 @@ awaitable<void> snapshotter::run() {
     if (!records->empty()) newest_ = records->front().at.sequence;
     if (log_.current().position().sequence - newest_ < settings_.entries) continue;  // another agent has made one
     auto begun = rt_.now();
-    if (co_await make_one()) {
+    bool is_made = co_await make_one();
+    // A second copy of the state has come and gone. glibc would keep its memory for the next one, which is minutes away.
+    co_await rt_.run_blocking([] { malloc_trim(0); });
+    if (is_made) {
       failures = 0;
       made_.add();
       seconds_.observe(std::chrono::duration<double>(rt_.now() - begun).count());
