@@ -69,6 +69,7 @@ agent::agent(runtime& rt, std::unique_ptr<listener> serving, metadata::metastore
                  {.key_prefix = s.s3.prefix, .entries = std::int64_t(s.materializer.snapshot_entries)}, metrics),
       materializer_(rt, store, log_, members_,
                     {.interval = s.materializer.interval, .chunks_max = std::size_t(s.materializer.batch_size)}, metrics),
+      read_model_(rt, store, log_, members_, {.interval = s.materializer.read_model_interval}, metrics),
       cache_(s.read.cache_bytes, metrics),
       buffer_(rt, objects, log_, cache_, write_settings_of(s), metrics),
       reader_(rt, objects, cache_, {.key_prefix = s.s3.prefix}, metrics),
@@ -97,6 +98,7 @@ agent::~agent() = default;
 void agent::applied(const metadata::changes& changes) {
   waiting_.wake(changes);
   materializer_.applied(changes);
+  read_model_.applied(changes);
   for (auto id : changes.deleted) topics_.forget(id);
 }
 
@@ -119,6 +121,7 @@ awaitable<void> agent::serve(stop_request& stop) {
   tasks_.spawn(buffer_.run());
   tasks_.spawn(snapshots_.run());
   tasks_.spawn(materializer_.run());
+  tasks_.spawn(read_model_.run());
   tasks_.spawn(server_.run());
   serving_ = true;
   on_ready();

@@ -28,6 +28,7 @@
 #include "runtime/task_group.hpp"
 #include "server/kafka_server.hpp"
 #include "upkeep/materializer.hpp"
+#include "upkeep/read_model.hpp"
 #include "upkeep/snapshots.hpp"
 
 namespace yaks {
@@ -79,6 +80,7 @@ class agent {
   membership::members members_;
   upkeep::snapshotter snapshots_;
   upkeep::materializer materializer_;
+  upkeep::read_model_writer read_model_;
   block_cache cache_;
   ingest::write_buffer buffer_;
   fetch::range_reader reader_;

@@ -25,6 +25,7 @@ config::settings settings_of(std::int32_t node) {
   s.materializer.snapshot_entries = 200;
   s.materializer.interval = 100ms;
   s.materializer.batch_size = 1000;
+  s.materializer.read_model_interval = 5s;
   s.process.node_id = node;
   s.process.shutdown_timeout = 10s;
   s.listener.host = "0.0.0.0";

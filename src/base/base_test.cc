@@ -2,6 +2,8 @@
 // Method: known vectors (RFC 9562, protobuf's zigzag), round trips, and every truncated prefix.
 #include <gtest/gtest.h>
 
+#include "base/utf8.hpp"
+
 #include "base/bytes.hpp"
 #include "base/endian.hpp"
 #include "base/strong.hpp"
@@ -74,6 +76,17 @@ TEST(shared_bytes, a_slice_keeps_its_chunk_alive) {
   }
   EXPECT_EQ(as_text(part.view()), "world");
   EXPECT_EQ(part.pinned_bytes(), 11u);
+}
+TEST(utf8, what_is_no_text_becomes_question_marks) {
+  using namespace std::string_literals;
+  for (auto good : {""s, "plain"s, "h\u00e9\u20ac\U0001f600\u07ff\uffff"s}) EXPECT_EQ(clean_text(good), good);
+  EXPECT_EQ(clean_text("a\0b"s), "a?b");
+  EXPECT_EQ(clean_text("\xff\x80x"), "??x");
+  EXPECT_EQ(clean_text("\xc0\xaf"), "??");          // longer than needed
+  EXPECT_EQ(clean_text("\xe0\x80\x80"), "???");
+  EXPECT_EQ(clean_text("\xed\xa0\x80"), "???");      // a surrogate
+  EXPECT_EQ(clean_text("\xf4\x90\x80\x80"), "????");  // beyond the last
+  EXPECT_EQ(clean_text("x\xe2\x82"), "x??");         // cut off
 }
 }  // namespace
 }  // namespace yaks

@@ -170,6 +170,9 @@ constexpr definition table[] = {
   {.name = "SNAPSHOT_ENTRIES", .in = group::materializer, .type = kind::number, .fallback = "10000", .least = 100, .most = 10'000'000,
    .help = "After so many entries of the metadata log, a snapshot is made and the log is trimmed; a starting agent reads at most about twice as many.",
    .store = [](settings& s, const value& v) { s.materializer.snapshot_entries = v.number; }},
+  {.name = "READ_MODEL_INTERVAL_MS", .in = group::materializer, .type = kind::milliseconds, .fallback = "5000", .least = 0, .most = hour,
+   .help = "How often the tables for SQL (topics, partitions, committed_offsets) get what has changed, at most 10,000 rows at a time. 0: never.",
+   .store = [](settings& s, const value& v) { s.materializer.read_model_interval = v.time(); }},
 
   {.name = "NODE_ID", .in = group::process, .type = kind::number, .fallback = "0", .least = 0, .most = int32_max,
    .help = "Broker id of this agent; each agent of an installation has its own.",

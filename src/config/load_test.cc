@@ -45,6 +45,7 @@ TEST(load, defaults_are_those_that_are_documented) {
       {"MATERIALIZE_INTERVAL_MS", "100"},
       {"MATERIALIZE_BATCH_SIZE", "1000"},
       {"SNAPSHOT_ENTRIES", "10000"},
+      {"READ_MODEL_INTERVAL_MS", "5000"},
       {"FETCH_MAX_BYTES", "52428800"},
       {"DB_HOST", "localhost"},
       {"DB_PORT", "5432"},
@@ -134,7 +135,7 @@ TEST(load, each_setting_changes_something_and_only_its_own_member) {
         s.s3.bucket, s.s3.prefix, s.s3.create_bucket, s.s3.sign_payload, s.metrics.enabled, s.metrics.port,
         s.cache_peers.enabled, s.cache_peers.port, s.cache_peers.advertised_host, s.cache_peers.heartbeat.count(),
         s.cache_peers.poll.count(), s.cache_peers.lease.count(), s.materializer.interval.count(),
-        s.materializer.batch_size, s.materializer.snapshot_entries);
+        s.materializer.batch_size, s.materializer.snapshot_entries, s.materializer.read_model_interval.count());
     return all.str();
   };
   settings base{};

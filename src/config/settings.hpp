@@ -99,6 +99,7 @@ struct settings {
     milliseconds interval;
     std::int64_t batch_size;
     std::int64_t snapshot_entries;
+    milliseconds read_model_interval;
   } materializer;
 };
 }  // namespace yaks::config

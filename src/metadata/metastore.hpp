@@ -10,6 +10,7 @@
 #include "metadata/commands.hpp"
 #include "metadata/log_store.hpp"
 #include "metadata/range_index.hpp"
+#include "metadata/read_model.hpp"
 #include "model/ids.hpp"
 
 namespace yaks::metadata {
@@ -60,6 +61,7 @@ class metastore {
   // Answers the keys of those that are not kept: their objects may go.
   virtual awaitable<result<std::vector<std::string>, log_error>> add_snapshot(snapshot_record made) = 0;
   virtual range_index& index() = 0;
+  virtual metadata::read_model& read_model() = 0;
   // Where the data lies, for people: "PostgreSQL testdb at localhost:5432", "SQLite file ./yaks-data/metadata.db".
   virtual std::string description() const = 0;
   // Ends background tasks and connections. Nothing may be outstanding.

@@ -109,7 +109,7 @@ std::optional<node_id> state::broker_at(const std::string& host, std::uint16_t p
 
 // ---- topics --------------------------------------------------------------------------------------------------------
 
-outcome state::apply_command(const create_topic& c, changes&) {
+outcome state::apply_command(const create_topic& c, changes& changed) {
   if (topics_by_name_.contains(c.name) || topics_.contains(c.id)) return simple_outcome{apply_error::topic_exists};
   if (c.partitions < 1 || c.partitions > partitions_per_topic_max)
     return simple_outcome{apply_error::invalid_partitions};
@@ -123,6 +123,7 @@ outcome state::apply_command(const create_topic& c, changes&) {
     digest_ += hash_of({c.id, partition_index(i)}, t->partitions[std::size_t(i)]);
   topics_by_name_.emplace(c.name, t.get());
   topics_.emplace(c.id, std::move(t));
+  changed.topics.push_back(c.id);
   return simple_outcome{};
 }
 
@@ -166,7 +167,7 @@ void state::drop_references(std::span<const range> ranges) {
   }
 }
 
-outcome state::apply_command(const create_partitions& c, changes&) {
+outcome state::apply_command(const create_partitions& c, changes& changed) {
   auto found = topics_.find(c.id);
   if (found == topics_.end()) return simple_outcome{apply_error::unknown_topic};
   topic& t = *found->second;
@@ -176,10 +177,11 @@ outcome state::apply_command(const create_partitions& c, changes&) {
   t.partitions.resize(std::size_t(c.total));
   digest_ += hash_of(t);
   for (auto i = before; i < c.total; ++i) digest_ += hash_of({c.id, partition_index(i)}, t.partitions[std::size_t(i)]);
+  changed.topics.push_back(c.id);
   return simple_outcome{};
 }
 
-outcome state::apply_command(const alter_topic_configs& c, changes&) {
+outcome state::apply_command(const alter_topic_configs& c, changes& changed) {
   auto found = topics_.find(c.id);
   if (found == topics_.end()) return simple_outcome{apply_error::unknown_topic};
   topic& t = *found->second;
@@ -190,6 +192,7 @@ outcome state::apply_command(const alter_topic_configs& c, changes&) {
     else
       t.configs.erase(change.name);
   digest_ += hash_of(t);
+  changed.topics.push_back(c.id);
   return simple_outcome{};
 }
 
@@ -324,7 +327,7 @@ outcome state::apply_command(const allocate_producer_ids& c, changes&) {
 
 // ---- groups --------------------------------------------------------------------------------------------------------
 
-outcome state::apply_command(const commit_group_offsets& c, changes&) {
+outcome state::apply_command(const commit_group_offsets& c, changes& changed) {
   group_offsets_outcome out;
   for (const auto& o : c.offsets) {
     auto found = topics_.find(o.topic);
@@ -344,6 +347,7 @@ outcome state::apply_command(const commit_group_offsets& c, changes&) {
     digest_ += hash_of(c.group, at, stored->second);
     out.errors.push_back(apply_error::none);
   }
+  changed.groups.push_back(c.group);
   return out;
 }
 
@@ -395,6 +399,13 @@ const object& state::find_object(object_number number) const {
 const std::map<topic_partition, committed_offset>* state::find_group_offsets(std::string_view group) const {
   auto found = group_offsets_.find(group);
   return found == group_offsets_.end() ? nullptr : &found->second;
+}
+
+std::vector<std::string> state::group_names() const {
+  std::vector<std::string> names;
+  names.reserve(group_offsets_.size());
+  for (const auto& [name, offsets] : group_offsets_) names.push_back(name);
+  return names;
 }
 
 std::uint64_t state::recompute_digest() const {

@@ -85,7 +85,9 @@ struct agent {
 // What one entry changed, for those who wait for it.
 struct changes {
   std::vector<topic_partition> advanced;  // their high watermark grew
+  std::vector<topic_id> topics;  // made, or other than before in configs or number of partitions
   std::vector<topic_id> deleted;
+  std::vector<std::string> groups;  // their committed offsets are others
 };
 
 class state {
@@ -123,6 +125,7 @@ class state {
   std::size_t object_count() const { return objects_.size(); }
   // By topic id: sorted, so that listings have one order everywhere. Null: the group has committed nothing.
   const std::map<topic_partition, committed_offset>* find_group_offsets(std::string_view group) const;
+  std::vector<std::string> group_names() const;
   const std::map<incarnation, agent>& agents() const { return agents_; }
   producer_id next_producer_id() const { return next_producer_id_; }
   // What clients call the broker at this address: the smallest node id that ever registered for it, so that agents behind

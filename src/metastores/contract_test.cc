@@ -510,6 +510,41 @@ TEST_P(contract, the_index_takes_what_follows_and_finds_it_again) {
   run(body());
 }
 
+TEST_P(contract, the_tables_for_sql_take_the_latest_values) {
+  auto body = [this]() -> awaitable<void> {
+    auto* s = co_await open_session();
+    auto& tables = s->read_model();
+    topic_id one(uuid::v4(1, 1)), two(uuid::v4(2, 2));
+    auto offset_of = [](topic_id topic, int partition, std::int64_t at, std::string metadata = "") {
+      return metadata::offset_row{{topic, partition_index(partition)}, {offset(at), -1, std::move(metadata), timestamp_ms(1'700'000'000'000)}};
+    };
+    metadata::read_model_write w{.as_of = log_sequence(7)};
+    w.topics = {{one, "one", timestamp_ms(1'700'000'000'000), 3, R"({"retention.ms":"1"})"}, {two, "two", timestamp_ms(1), 1, "{}"}};
+    w.partitions = {{{one, partition_index(0)}, offset(1), offset(10), 100}, {{two, partition_index(0)}, offset(0), offset(2), 20}};
+    w.groups = {{R"(a "group" \ {with} ,all' of it)", {offset_of(one, 0, 5, R"("\,{}' )"), offset_of(two, 0, 1)}}, {"b", {offset_of(two, 0, 2)}}};
+    auto done = co_await tables.write(w);
+    EXPECT_TRUE(done && *done);
+    done = co_await tables.write(w);  // again is fine
+    EXPECT_TRUE(done && *done);
+    auto known = co_await tables.read_known();
+    EXPECT_TRUE(known && known->topics == (std::set{one, two}));
+    EXPECT_TRUE(known && known->groups == (std::set<std::string>{w.groups[0].name, "b"}));
+    auto older = co_await tables.write({.as_of = log_sequence(6), .deleted = {one}});
+    EXPECT_TRUE(older && !*older);
+    // A topic goes with all that is its own; a group that commits nothing any more goes too.
+    done = co_await tables.write({.as_of = log_sequence(8), .groups = {{w.groups[0].name, {offset_of(one, 1, 3)}}}, .deleted = {two}});
+    EXPECT_TRUE(done && *done);
+    known = co_await tables.read_known();
+    EXPECT_TRUE(known && known->topics == std::set{one});
+    EXPECT_TRUE(known && known->groups == std::set<std::string>{w.groups[0].name});
+    done = co_await tables.write({.as_of = log_sequence(9), .groups = {{w.groups[0].name, {}}}});
+    EXPECT_TRUE(done && *done);
+    known = co_await tables.read_known();
+    EXPECT_TRUE(known && known->groups.empty());
+  };
+  run(body());
+}
+
 INSTANTIATE_TEST_SUITE_P(, contract, testing::Values(store_kind::memory, store_kind::sqlite, store_kind::postgres),
                          testing::PrintToStringParamName());
 }  // namespace

@@ -252,6 +252,35 @@ awaitable<result<void, log_error>> memory_metastore::drop(topic_id topic) {
   co_return result<void, log_error>{};
 }
 
+// ---- the tables for SQL --------------------------------------------------------------------------------------------
+
+awaitable<result<bool, metadata::log_error>> memory_metastore::write(metadata::read_model_write what) {
+  YAKS_CHECK(open_, "used outside open and close");
+  if (log_.hooks.before_read)
+    if (auto error = log_.hooks.before_read()) co_return failure(*error);
+  auto& t = log_.tables_;
+  if (what.as_of < t.as_of) co_return false;
+  t.as_of = what.as_of;
+  for (auto id : what.deleted) {
+    t.topics.erase(id);
+    std::erase_if(t.partitions, [&](const auto& p) { return p.first.topic == id; });
+    for (auto& g : t.groups) std::erase_if(g.second, [&](const auto& o) { return o.where.topic == id; });
+  }
+  for (auto& row : what.topics) t.topics[row.id] = row;
+  for (auto& row : what.partitions) t.partitions[row.where] = row;
+  for (auto& g : what.groups) t.groups[g.name] = std::move(g.offsets);
+  std::erase_if(t.groups, [](const auto& g) { return g.second.empty(); });
+  co_return true;
+}
+
+awaitable<result<metadata::read_model::known, metadata::log_error>> memory_metastore::read_known() {
+  YAKS_CHECK(open_, "used outside open and close");
+  known all;
+  for (const auto& [id, row] : log_.tables_.topics) all.topics.insert(id);
+  for (const auto& [name, rows] : log_.tables_.groups) all.groups.insert(name);
+  co_return all;
+}
+
 awaitable<void> memory_metastore::wait_for_change() {
   YAKS_CHECK(open_, "used outside open and close");
   while (log_.changes_.at(this) == 0) co_await log_.changed_.wait();

@@ -30,6 +30,14 @@ class memory_log {
                                                          shared_bytes payload);
   result<metadata::log_tail, metadata::log_error> read_after(metadata::log_position applied) const;
   metadata::log_position head() const;
+  // The tables for SQL.
+  struct tables {
+    log_sequence as_of{0};
+    std::map<topic_id, metadata::topic_row> topics;
+    std::map<topic_partition, metadata::partition_row> partitions;
+    std::map<std::string, std::vector<metadata::offset_row>> groups;
+  };
+  const struct tables& tables() const { return tables_; }
   const std::vector<metadata::log_entry>& entries() const { return entries_; }  // those that are not trimmed
 
   // Faults. Each may be empty; what it returns is answered instead of the truth.
@@ -63,11 +71,12 @@ class memory_log {
   std::vector<metadata::snapshot_record> snapshots_;  // newest first
   std::map<topic_partition, std::vector<std::vector<metadata::range>>> index_;  // chunks in order
   std::map<metadata::object_number, metadata::indexed_object> indexed_objects_;
+  struct tables tables_;
   std::map<const memory_metastore*, std::uint64_t> changes_;  // per open session: appends of others
   event changed_;                                             // an append, or a node id that is free
 };
 
-class memory_metastore final : public metadata::metastore, private metadata::log_store, private metadata::range_index {
+class memory_metastore final : public metadata::metastore, private metadata::log_store, private metadata::range_index, private metadata::read_model {
  public:
   memory_metastore(runtime& rt, memory_log& log, std::string name = "memory session");
   ~memory_metastore() override;  // also ends the session, as a process does that dies
@@ -82,6 +91,7 @@ class memory_metastore final : public metadata::metastore, private metadata::log
   awaitable<result<std::vector<metadata::snapshot_record>, metadata::log_error>> snapshots() override;
   awaitable<result<std::vector<std::string>, metadata::log_error>> add_snapshot(metadata::snapshot_record made) override;
   metadata::range_index& index() override { return *this; }
+  metadata::read_model& read_model() override { return *this; }
   std::string description() const override { return "memory"; }
   awaitable<void> close() override;
 
@@ -97,6 +107,8 @@ class memory_metastore final : public metadata::metastore, private metadata::log
   awaitable<ranges_found> find_time(topic_partition where, offset from, timestamp_ms target) override;
   awaitable<ranges_found> find_largest_time(topic_partition where) override;
   awaitable<result<void, metadata::log_error>> drop(topic_id topic) override;
+  awaitable<result<bool, metadata::log_error>> write(metadata::read_model_write what) override;
+  awaitable<result<known, metadata::log_error>> read_known() override;
   ranges_found located(const std::vector<metadata::range>* chunk) const;
   bool is_shared() const override { return true; }
   void end();

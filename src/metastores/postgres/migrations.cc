@@ -330,6 +330,101 @@ create view yaks.ranges as
   left join yaks.objects o on o.log_id = c.log_id and o.number = u.object_number;
 comment on view yaks.ranges is 'The index, one row a range: for people, slow on large partitions.';
 )sql",
+    // 5: the tables for people's SQL.
+    R"sql(
+create table yaks.read_model (log_id integer primary key, as_of_seq bigint not null);
+insert into yaks.read_model values (0, 0);
+comment on table yaks.read_model is 'How far in the log topics, partitions and committed_offsets are.';
+
+create table yaks.topics (
+  log_id integer not null, topic_id uuid not null, name text not null, created_at timestamptz not null, partitions integer not null,
+  configs jsonb not null,
+  primary key (log_id, topic_id)
+);
+comment on table yaks.topics is 'Topics, a few seconds old. configs: what was set; the rest has its default.';
+
+create table yaks.partitions (
+  log_id integer not null, topic_id uuid not null, partition integer not null,
+  log_start bigint not null, high_watermark bigint not null, bytes bigint not null,
+  primary key (log_id, topic_id, partition)
+) with (fillfactor = 50);
+comment on table yaks.partitions is 'Partitions that were ever written to, a few seconds old. bytes: as stored, from log_start on.';
+
+create table yaks.committed_offsets (
+  log_id integer not null, group_name text not null, topic_id uuid not null, partition integer not null,
+  committed_offset bigint not null, leader_epoch integer not null, metadata text not null, committed_at timestamptz not null,
+  primary key (log_id, group_name, topic_id, partition)
+) with (fillfactor = 50);
+comment on table yaks.committed_offsets is 'What groups have committed, a few seconds old.';
+
+-- True: written. False: what is there is newer.
+create function yaks.write_read_model(p_log_id integer, p_as_of bigint, p_deleted uuid[], p_topics uuid[], p_names text[],
+                                      p_created bigint[], p_partition_counts integer[], p_configs text[],
+                                      p_partition_topics uuid[], p_partitions integer[], p_starts bigint[], p_ends bigint[],
+                                      p_bytes bigint[], p_groups text[], p_offset_groups text[], p_offset_topics uuid[],
+                                      p_offset_partitions integer[], p_offsets bigint[], p_epochs integer[], p_metadata text[],
+                                      p_committed bigint[])
+returns bigint language plpgsql volatile as $function$
+begin
+  -- What is lost of this with a crash is written again by whoever begins next.
+  perform set_config('synchronous_commit', 'off', true);
+  update yaks.read_model set as_of_seq = p_as_of where log_id = p_log_id and as_of_seq <= p_as_of;
+  if not found then
+    return 0;
+  end if;
+  delete from yaks.committed_offsets where log_id = p_log_id and topic_id = any(p_deleted);
+  delete from yaks.partitions where log_id = p_log_id and topic_id = any(p_deleted);
+  delete from yaks.topics where log_id = p_log_id and topic_id = any(p_deleted);
+  insert into yaks.topics
+    select p_log_id, i, n, to_timestamp(t / 1000.0), c, s::jsonb
+    from unnest(p_topics, p_names, p_created, p_partition_counts, p_configs) as u(i, n, t, c, s)
+  on conflict (log_id, topic_id) do update set partitions = excluded.partitions, configs = excluded.configs;
+  insert into yaks.partitions as p
+    select p_log_id, t, i, s, e, b from unnest(p_partition_topics, p_partitions, p_starts, p_ends, p_bytes) as u(t, i, s, e, b)
+  on conflict (log_id, topic_id, partition) do update
+    set log_start = excluded.log_start, high_watermark = excluded.high_watermark, bytes = excluded.bytes
+    where (p.log_start, p.high_watermark, p.bytes) is distinct from (excluded.log_start, excluded.high_watermark, excluded.bytes);
+  delete from yaks.committed_offsets c where c.log_id = p_log_id and c.group_name = any(p_groups)
+    and (c.group_name, c.topic_id, c.partition) not in
+      (select g, t, i from unnest(p_offset_groups, p_offset_topics, p_offset_partitions) as u(g, t, i));
+  insert into yaks.committed_offsets as c
+    select p_log_id, g, t, i, o, l, m, to_timestamp(a / 1000.0)
+    from unnest(p_offset_groups, p_offset_topics, p_offset_partitions, p_offsets, p_epochs, p_metadata, p_committed)
+      as u(g, t, i, o, l, m, a)
+  on conflict (log_id, group_name, topic_id, partition) do update
+    set committed_offset = excluded.committed_offset, leader_epoch = excluded.leader_epoch, metadata = excluded.metadata,
+        committed_at = excluded.committed_at
+    where (c.committed_offset, c.committed_at) is distinct from (excluded.committed_offset, excluded.committed_at);
+  return 1;
+end
+$function$;
+
+create view yaks.topic_sizes as
+  select t.log_id, t.name as topic, t.partitions, coalesce(sum(p.high_watermark - p.log_start), 0)::bigint as records,
+         coalesce(sum(p.bytes), 0)::bigint as bytes
+  from yaks.topics t left join yaks.partitions p using (log_id, topic_id)
+  group by t.log_id, t.topic_id, t.name, t.partitions;
+comment on view yaks.topic_sizes is 'Records and bytes of each topic.';
+
+create view yaks.group_lag as
+  select c.log_id, c.group_name, t.name as topic, c.partition, c.committed_offset,
+         coalesce(p.high_watermark, 0) as high_watermark,
+         greatest(coalesce(p.high_watermark, 0) - c.committed_offset, 0) as lag, c.committed_at
+  from yaks.committed_offsets c
+  join yaks.topics t using (log_id, topic_id)
+  left join yaks.partitions p using (log_id, topic_id, partition);
+comment on view yaks.group_lag is 'How far each group is behind, per partition: sum(lag) per group and topic is the usual question.';
+
+create view yaks.topic_bytes_per_day as
+  select c.log_id, t.name as topic,
+         (to_timestamp(('x' || substr(replace(o.id::text, '-', ''), 1, 12))::bit(48)::bigint / 1000.0) at time zone 'UTC')::date as day,
+         sum(c.bytes)::bigint as bytes, sum(c.record_count)::bigint as records
+  from yaks.range_chunks c
+  join yaks.topics t on t.log_id = c.log_id and t.topic_id = c.topic_id
+  left join yaks.objects o on o.log_id = c.log_id and o.number = c.first_object
+  group by 1, 2, 3;
+comment on view yaks.topic_bytes_per_day is 'Bytes and records by UTC day of arrival, of what is in the index: the newest minutes are not yet.';
+)sql",
 };
 static_assert(metadata::tail_bytes_max == 4194304, "the functions above say the same");
 

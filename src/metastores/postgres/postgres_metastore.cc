@@ -190,6 +190,12 @@ awaitable<void> postgres_metastore::set_up_indexer(connection& on) {
                 "topic_id = $2 and partition = $3 order by max_timestamp desc, base_offset limit 1");
   co_await must(on, "prepare find_objects as select number, id from yaks.objects where log_id = $1 and number = any($2::bigint[])");
   co_await must(on, "prepare drop_chunks as select yaks.drop_index($1, $2)");
+  co_await must(on,
+                "prepare write_read_model as select yaks.write_read_model($1, $2, $3::uuid[], $4::uuid[], $5::text[], $6::bigint[], "
+                "$7::integer[], $8::text[], $9::uuid[], $10::integer[], $11::bigint[], $12::bigint[], $13::bigint[], $14::text[], "
+                "$15::text[], $16::uuid[], $17::integer[], $18::bigint[], $19::integer[], $20::text[], $21::bigint[])");
+  co_await must(on, "prepare known_topics as select topic_id from yaks.topics where log_id = $1");
+  co_await must(on, "prepare known_groups as select distinct group_name from yaks.committed_offsets where log_id = $1");
 }
 
 awaitable<void> postgres_metastore::set_up_watcher(connection& on) {
@@ -472,6 +478,82 @@ awaitable<result<void, log_error>> postgres_metastore::drop(topic_id topic) {
   auto got = co_await indexer_.call("drop_chunks", std::move(with));
   if (!got || !got->is_done()) co_return failure(log_error::unavailable);
   co_return result<void, log_error>{};
+}
+
+// ---- the tables for SQL --------------------------------------------------------------------------------------------
+
+namespace {
+std::string quoted(std::string_view text) {
+  std::string all = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\') all += '\\';
+    all += c;
+  }
+  return all + "\"";
+}
+}  // namespace
+
+awaitable<result<bool, log_error>> postgres_metastore::write(metadata::read_model_write what) {
+  YAKS_CHECK(is_open_, "a metastore is opened first");
+  using metadata::partition_row;
+  using metadata::topic_row;
+  auto id_text = [](topic_id id) { return id.value().text(); };
+  auto of_topics = [&](auto of) { return array_of(what.topics, [&](const topic_row& t) { return of(t); }); };
+  auto of_partitions = [&](auto of) {
+    return array_of(what.partitions, [&](const partition_row& p) { return std::to_string(of(p).value()); });
+  };
+  struct row {
+    const std::string* group;
+    const metadata::offset_row* offset;
+  };
+  std::vector<row> rows;
+  for (const auto& g : what.groups)
+    for (const auto& o : g.offsets) rows.push_back({&g.name, &o});
+  auto of_rows = [&](auto of) { return array_of(rows, [&](const row& r) { return of(r); }); };
+  parameters with;
+  with.int32(log_id)
+      .int64(what.as_of.value())
+      .text(array_of(what.deleted, id_text))
+      .text(of_topics([&](const topic_row& t) { return id_text(t.id); }))
+      .text(of_topics([](const topic_row& t) { return quoted(t.name); }))
+      .text(of_topics([](const topic_row& t) { return std::to_string(t.created.value()); }))
+      .text(of_topics([](const topic_row& t) { return std::to_string(t.partitions); }))
+      .text(of_topics([](const topic_row& t) { return quoted(t.configs); }))
+      .text(array_of(what.partitions, [&](const partition_row& p) { return id_text(p.where.topic); }))
+      .text(of_partitions([](const partition_row& p) { return p.where.partition; }))
+      .text(of_partitions([](const partition_row& p) { return p.log_start; }))
+      .text(of_partitions([](const partition_row& p) { return p.high_watermark; }))
+      .text(array_of(what.partitions, [](const partition_row& p) { return std::to_string(p.bytes); }))
+      .text(array_of(what.groups, [](const metadata::group_rows& g) { return quoted(g.name); }))
+      .text(of_rows([](const row& r) { return quoted(*r.group); }))
+      .text(of_rows([&](const row& r) { return id_text(r.offset->where.topic); }))
+      .text(of_rows([](const row& r) { return std::to_string(r.offset->where.partition.value()); }))
+      .text(of_rows([](const row& r) { return std::to_string(r.offset->what.committed.value()); }))
+      .text(of_rows([](const row& r) { return std::to_string(r.offset->what.leader_epoch); }))
+      .text(of_rows([](const row& r) { return quoted(r.offset->what.metadata); }))
+      .text(of_rows([](const row& r) { return std::to_string(r.offset->what.committed_at.value()); }));
+  auto got = co_await indexer_.call("write_read_model", std::move(with));
+  if (!got || !got->is_done()) {
+    if (got && got->what != outcome::kind::lost)
+      spdlog::error("PostgreSQL cannot take the tables for SQL: {} (SQLSTATE {})", got->message, got->sqlstate);
+    co_return failure(log_error::unavailable);
+  }
+  co_return got->int64(0, 0) == 1;
+}
+
+awaitable<result<metadata::read_model::known, log_error>> postgres_metastore::read_known() {
+  YAKS_CHECK(is_open_, "a metastore is opened first");
+  known all;
+  parameters topics, groups;
+  topics.int32(log_id);
+  auto got = co_await indexer_.call("known_topics", std::move(topics));
+  if (!got || !got->is_done()) co_return failure(log_error::unavailable);
+  for (int i = 0; i < got->row_count(); ++i) all.topics.insert(topic_id(got->uuid(i, 0)));
+  groups.int32(log_id);
+  got = co_await indexer_.call("known_groups", std::move(groups));
+  if (!got || !got->is_done()) co_return failure(log_error::unavailable);
+  for (int i = 0; i < got->row_count(); ++i) all.groups.insert(got->text(i, 0));
+  co_return all;
 }
 
 // ---- the node id

@@ -1,10 +1,10 @@
-// The metadata log in PostgreSQL. Three connections per agent:
+// The metadata log in PostgreSQL. Four connections per agent:
 //
-//   appender   appends only. It may stand in the queue for the head row for long, and whatever else it carried would
-//   wait. reader     read_after only: barriers and polls answer while an append waits. watcher    holds the node id (a
-//   session-level advisory lock), LISTENs, and sends our own NOTIFYs. Hardly anything
-//              happens on it, so the lock is lost only with the server or the network, not with every append that goes
-//              wrong.
+//   appender  appends only. It may stand in the queue for the head row for long, and whatever else it carried would wait.
+//   reader    read_after, leases: barriers and polls answer while an append waits.
+//   watcher   holds the node id (a session-level advisory lock), LISTENs, and sends our own NOTIFYs. Hardly anything happens on
+//             it, so the lock is lost only with the server or the network, not with every append that goes wrong.
+//   indexer   the index of ranges and the tables for SQL: a fetch of old data waits for neither appends nor barriers.
 //
 // One append is one statement and one round trip; a NOTIFY follows it in an asynchronous transaction of its own, so
 // that no commit waits under PostgreSQL's cluster-wide notification lock, and at most one per notify_interval.
@@ -25,7 +25,7 @@
 #include "runtime/task_group.hpp"
 
 namespace yaks::metastores {
-class postgres_metastore final : public metadata::metastore, private metadata::log_store, private metadata::range_index {
+class postgres_metastore final : public metadata::metastore, private metadata::log_store, private metadata::range_index, private metadata::read_model {
  public:
   postgres_metastore(runtime& rt, metrics::registry& metrics, postgres_settings settings);
   ~postgres_metastore() override;
@@ -40,6 +40,7 @@ class postgres_metastore final : public metadata::metastore, private metadata::l
   awaitable<result<std::vector<metadata::snapshot_record>, metadata::log_error>> snapshots() override;
   awaitable<result<std::vector<std::string>, metadata::log_error>> add_snapshot(metadata::snapshot_record made) override;
   metadata::range_index& index() override { return *this; }
+  metadata::read_model& read_model() override { return *this; }
   std::string description() const override;
   // Must be awaited after an open() that succeeded.
   awaitable<void> close() override;
@@ -56,6 +57,8 @@ class postgres_metastore final : public metadata::metastore, private metadata::l
   awaitable<ranges_found> find_time(topic_partition where, offset from, timestamp_ms target) override;
   awaitable<ranges_found> find_largest_time(topic_partition where) override;
   awaitable<result<void, metadata::log_error>> drop(topic_id topic) override;
+  awaitable<result<bool, metadata::log_error>> write(metadata::read_model_write what) override;
+  awaitable<result<known, metadata::log_error>> read_known() override;
   awaitable<ranges_found> found_chunk(const char* prepared, postgres::parameters with);
 
   awaitable<std::unique_ptr<postgres::connection>> connect_patiently();

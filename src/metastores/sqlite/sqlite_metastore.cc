@@ -48,6 +48,28 @@ constexpr const char* migrations[] = {
                                  primary key (topic_id, partition, base_offset)) without rowid;
        create table index_ends(topic_id blob not null, partition integer not null, end_offset integer not null,
                                primary key (topic_id, partition)) without rowid;)",
+    // Ids are blobs: hex(topic_id) shows one.
+    R"(create table read_model(as_of_seq integer not null);
+       insert into read_model values(0);
+       create table topics(topic_id blob primary key, name text not null, created_at_ms integer not null, partitions integer not null,
+                           configs text not null) without rowid;
+       create table partitions(topic_id blob not null, partition integer not null, log_start integer not null,
+                               high_watermark integer not null, bytes integer not null,
+                               primary key (topic_id, partition)) without rowid;
+       create table committed_offsets(group_name text not null, topic_id blob not null, partition integer not null,
+                                      committed_offset integer not null, leader_epoch integer not null, metadata text not null,
+                                      committed_at_ms integer not null,
+                                      primary key (group_name, topic_id, partition)) without rowid;
+       create view topic_sizes as
+         select t.name as topic, t.partitions, coalesce(sum(p.high_watermark - p.log_start), 0) as records,
+                coalesce(sum(p.bytes), 0) as bytes
+         from topics t left join partitions p on p.topic_id = t.topic_id group by t.topic_id;
+       create view group_lag as
+         select c.group_name, t.name as topic, c.partition, c.committed_offset, coalesce(p.high_watermark, 0) as high_watermark,
+                max(coalesce(p.high_watermark, 0) - c.committed_offset, 0) as lag,
+                datetime(c.committed_at_ms / 1000, 'unixepoch') as committed_at
+         from committed_offsets c join topics t on t.topic_id = c.topic_id
+         left join partitions p on p.topic_id = c.topic_id and p.partition = c.partition;)",
 };
 constexpr std::int64_t schema_version = std::size(migrations);
 
@@ -625,6 +647,69 @@ awaitable<result<void, log_error>> sqlite_metastore::drop(topic_id topic) {
   });
   if (!done) co_return failure(log_error::unavailable);
   co_return result<void, log_error>{};
+}
+
+// ---- the tables for SQL --------------------------------------------------------------------------------------------
+
+awaitable<result<bool, log_error>> sqlite_metastore::write(metadata::read_model_write what) {
+  auto shared = std::make_shared<metadata::read_model_write>(std::move(what));
+  auto written = std::make_shared<bool>(false);
+  auto done = co_await run_job([shared, written](storage& s) {
+    {
+      sqlite::statement as_of(s.db, "select as_of_seq from read_model");
+      if (as_of.step() && as_of.integer(0) > shared->as_of.value()) return;
+    }
+    sqlite::statement(s.db, "update read_model set as_of_seq = ?").bind(1, shared->as_of.value()).run();
+    for (const char* sql : {"delete from committed_offsets where topic_id = ?", "delete from partitions where topic_id = ?",
+                            "delete from topics where topic_id = ?"}) {
+      sqlite::statement gone(s.db, sql);
+      for (auto id : shared->deleted) {
+        auto topic = id.value();
+        gone.bind(1, byte_view(topic.bytes)).run();
+      }
+    }
+    sqlite::statement topic(s.db, "insert or replace into topics values(?, ?, ?, ?, ?)"),
+        partition(s.db, "insert or replace into partitions values(?, ?, ?, ?, ?)"),
+        drop_group(s.db, "delete from committed_offsets where group_name = ?"),
+        add_offset(s.db, "insert into committed_offsets values(?, ?, ?, ?, ?, ?, ?)");
+    for (const auto& t : shared->topics) {
+      auto id = t.id.value();
+      topic.bind(1, byte_view(id.bytes)).bind_text(2, t.name).bind(3, t.created.value()).bind(4, t.partitions).bind_text(5, t.configs).run();
+    }
+    for (const auto& p : shared->partitions) {
+      place at(p.where);
+      at.bind(partition).bind(3, p.log_start.value()).bind(4, p.high_watermark.value()).bind(5, std::int64_t(p.bytes)).run();
+    }
+    for (const auto& g : shared->groups) {
+      drop_group.bind_text(1, g.name).run();
+      for (const auto& o : g.offsets) {
+        place at(o.where);
+        add_offset.bind_text(1, g.name)
+            .bind(2, byte_view(at.topic.bytes))
+            .bind(3, at.partition)
+            .bind(4, o.what.committed.value())
+            .bind(5, std::int64_t(o.what.leader_epoch))
+            .bind_text(6, o.what.metadata)
+            .bind(7, o.what.committed_at.value())
+            .run();
+      }
+    }
+    *written = true;
+  });
+  if (!done) co_return failure(log_error::unavailable);
+  co_return *written;
+}
+
+awaitable<result<metadata::read_model::known, log_error>> sqlite_metastore::read_known() {
+  auto all = std::make_shared<known>();
+  auto done = co_await run_job([all](storage& s) {
+    sqlite::statement topic(s.db, "select topic_id from topics");
+    while (topic.step()) all->topics.insert(topic_id(uuid_of(topic.bytes(0))));
+    sqlite::statement group(s.db, "select distinct group_name from committed_offsets");
+    while (group.step()) all->groups.insert(group.text(0));
+  });
+  if (!done) co_return failure(log_error::unavailable);
+  co_return std::move(*all);
 }
 
 awaitable<void> sqlite_metastore::wait_for_change() {

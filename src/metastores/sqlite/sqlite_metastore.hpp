@@ -29,7 +29,7 @@ struct sqlite_settings {
   std::int64_t pages_max = 0;   // of 4 KiB: beyond them the disk counts as full; 0: only when it is
 };
 
-class sqlite_metastore final : public metadata::metastore, private metadata::log_store, private metadata::range_index {
+class sqlite_metastore final : public metadata::metastore, private metadata::log_store, private metadata::range_index, private metadata::read_model {
  public:
   sqlite_metastore(runtime& rt, metrics::registry& metrics, sqlite_settings settings);
   ~sqlite_metastore() override;
@@ -49,6 +49,7 @@ class sqlite_metastore final : public metadata::metastore, private metadata::log
   awaitable<result<std::vector<metadata::snapshot_record>, metadata::log_error>> snapshots() override;
   awaitable<result<std::vector<std::string>, metadata::log_error>> add_snapshot(metadata::snapshot_record made) override;
   metadata::range_index& index() override { return *this; }
+  metadata::read_model& read_model() override { return *this; }
   std::string description() const override;
   // Must be awaited after an open() that succeeded.
   awaitable<void> close() override;
@@ -67,6 +68,8 @@ class sqlite_metastore final : public metadata::metastore, private metadata::log
   awaitable<ranges_found> find_time(topic_partition where, offset from, timestamp_ms target) override;
   awaitable<ranges_found> find_largest_time(topic_partition where) override;
   awaitable<result<void, metadata::log_error>> drop(topic_id topic) override;
+  awaitable<result<bool, metadata::log_error>> write(metadata::read_model_write what) override;
+  awaitable<result<known, metadata::log_error>> read_known() override;
   // The chunk that a statement finds: its columns are base offset, first object and ranges.
   awaitable<ranges_found> found_chunk(std::function<void(storage&, std::function<void(std::int64_t, std::int64_t, byte_view)>)> look);
   awaitable<answer> answer_of(std::shared_ptr<call> mine);
