@@ -4,6 +4,7 @@
 // counted.
 #include <gtest/gtest.h>
 
+#include "base/endian.hpp"
 #include "fetch/fetcher.hpp"
 #include "ingest/test_world.hpp"
 
@@ -235,6 +236,84 @@ TEST(fetcher, reads_hold_no_more_memory_than_there_is_and_all_get_on) {
     EXPECT_EQ(w.memory.held(), 0u);
     EXPECT_EQ(w.memory.waiting(), 0u);
     EXPECT_LE(w.store.gets, 8u);  // what came while they waited is not read again
+  });
+}
+
+// Thirty objects of one record each; the index has the first twenty, in two chunks, and the state has let go of them.
+awaitable<topic_partition> write_and_index(fetch_world& w) {
+  auto at = co_await w.make_topic("t");
+  for (int i = 0; i < 30; ++i) {
+    auto batch = produced(at, {"v" + std::to_string(i)});
+    batch.info.max_timestamp = some_time(i);
+    auto t = w.buffer.add(std::move(batch), w.rt.now() + 30s);
+    co_await t.in->wait_until(w.rt, w.rt.now() + 30s);
+  }
+  const auto* p = w.replica.current().find_partition(at);
+  EXPECT_EQ(p->ranges.size(), 30u);
+  metadata::index_write write;
+  for (int chunk = 0; chunk < 2; ++chunk)
+    write.chunks.push_back({at, {p->ranges.begin() + 10 * chunk, p->ranges.begin() + 10 * (chunk + 1)}});
+  for (int i = 0; i < 20; ++i) {
+    const auto& o = w.replica.current().find_object(p->ranges[std::size_t(i)].object);
+    write.objects.push_back({p->ranges[std::size_t(i)].object, o.id, o.bytes});
+  }
+  EXPECT_TRUE(co_await w.session.index().add(std::move(write)));
+  EXPECT_TRUE(co_await w.replica.submit(metadata::advance_index{{{at.topic, at.partition, offset(20), 0}}}));
+  EXPECT_EQ(w.replica.current().find_partition(at)->state_begin(), offset(20));
+  co_return at;
+}
+
+TEST(index_reader, what_the_state_has_let_go_of_is_read_as_if_it_had_not) {
+  fetch_world w;
+  w.play([&]() -> awaitable<void> {
+    auto at = co_await write_and_index(w);
+    for (std::int64_t from : {0, 5, 9, 10, 19, 20, 29}) {
+      auto request = w.of(at, 1);
+      request.partitions[0].from = offset(from);
+      auto r = co_await w.fetcher.fetch(request);
+      EXPECT_EQ(r.partitions[0].error, fetch_error::none);
+      EXPECT_EQ(r.partitions[0].records, std::uint64_t(30 - from)) << from;
+      EXPECT_EQ(load_big_endian<std::int64_t>(r.partitions[0].batches.front().view().data()), from);
+    }
+    // A limit is kept, and one batch is given at least.
+    auto request = w.of(at, 1);
+    request.partitions[0].bytes_max = 1;
+    EXPECT_EQ((co_await w.fetcher.fetch(request)).partitions[0].records, 1u);
+    // Both chunks were asked for once.
+    EXPECT_EQ(w.index.held(), 20u);
+    w.log.hooks.before_read = [] { return std::optional(metadata::log_error::unavailable); };
+    EXPECT_EQ((co_await w.fetcher.fetch(w.of(at, 1))).partitions[0].records, 30u);
+  });
+}
+
+TEST(index_reader, an_index_that_is_away_is_a_retriable_error_of_those_partitions_only) {
+  fetch_world w;
+  w.play([&]() -> awaitable<void> {
+    auto at = co_await write_and_index(w);
+    auto other = co_await w.make_topic("other");
+    co_await w.write(other, 1, 10);
+    w.log.hooks.before_read = [] { return std::optional(metadata::log_error::unavailable); };
+    auto request = w.of(at, 1);
+    request.partitions.push_back({other, offset(0), 50u << 20});
+    auto r = co_await w.fetcher.fetch(request);
+    EXPECT_EQ(r.partitions[0].error, fetch_error::storage);
+    EXPECT_EQ(r.partitions[1].records, 1u);
+    w.log.hooks.before_read = nullptr;
+    EXPECT_EQ((co_await w.fetcher.fetch(request)).partitions[0].records, 30u);
+  });
+}
+
+TEST(index_reader, memory_is_bounded) {
+  fetch_world w;
+  w.play([&]() -> awaitable<void> {
+    auto at = co_await write_and_index(w);
+    index_reader small(w.session.index(), w.replica, 10, w.cold_metrics);
+    for (int i = 0; i < 3; ++i)
+      for (std::int64_t from : {0, 10}) {
+        auto got = co_await small.read(at, offset(from), 1);
+        EXPECT_TRUE(got && got->size() == 1 && got->front().range.base_offset == offset(from));
+        EXPECT_LE(small.held(), 10u);
+      }
   });
 }
 

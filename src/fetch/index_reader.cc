@@ -73,9 +73,11 @@ awaitable<result<index_reader::ranges, index_reader::problem>> index_reader::rea
                                                                                   std::uint64_t bytes) {
   ranges all;
   for (std::uint64_t taken = 0; all.empty() || taken < bytes;) {
+    const auto* p = log_.current().find_partition(where);
+    if (!p || from >= p->state_begin()) break;
     auto chunk = co_await chunk_at(where, from);
-    if (!chunk) co_return failure(chunk.error());
-    if (!*chunk) break;
+    if (!chunk && all.empty()) co_return failure(chunk.error());
+    if (!chunk || !*chunk || (*chunk)->back().range.end_offset() <= from) break;
     for (const auto& r : **chunk) {
       if (r.range.end_offset() <= from) continue;
       all.push_back(r);
