@@ -10,6 +10,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <exception>
 #include <filesystem>
+#include <optional>
 #include <stdexcept>
 
 #include "agent/agent.hpp"
@@ -22,6 +23,8 @@
 #include "objects/s3/s3_store.hpp"
 #include "runtime/first_of.hpp"
 #include "runtime/real_runtime.hpp"
+#include "runtime/task_group.hpp"
+#include "telemetry/otlp_exporter.hpp"
 
 namespace yaks {
 namespace {
@@ -41,6 +44,8 @@ class process {
   awaitable<void> open_object_store();
   awaitable<void> serve_from(std::unique_ptr<listener> serving, std::unique_ptr<listener> scraping);
   http::server_response answer(const http::server_request& request, const agent& server) const;
+  telemetry::otlp_settings otlp_settings();
+  awaitable<void> run_beside(agent& server, task_group& beside, http::server* health, telemetry::otlp_exporter* exporter);
 
   const config::settings& settings_;
   real_runtime runtime_;
@@ -101,7 +106,10 @@ awaitable<void> process::open_object_store() {
                   .bucket = s.s3.bucket,
                   .path_style = s.s3.path_style,
                   .sign_payload = s.s3.sign_payload,
-                  .create_bucket = s.s3.create_bucket});
+                  .create_bucket = s.s3.create_bucket,
+                  .prices = {.put = s.prices.put_per_1000 / 1000,
+                             .get = s.prices.get_per_1000 / 1000,
+                             .transfer_byte = s.prices.transfer_per_gb / 1e9}});
   objects_description_ = store->description();
   auto& opening = *store;
   objects_ = std::move(store);
@@ -158,13 +166,48 @@ awaitable<void> process::serve_from(std::unique_ptr<listener> serving, std::uniq
     spdlog::info("ready after {} ms: serving Kafka clients on {}:{}, advertised as {}:{}", took, s.listener.host, server.port(),
                  s.listener.advertised_host, s.listener.advertised_port != 0 ? s.listener.advertised_port : server.port());
   };
-  if (!scraping) {
-    co_await server.run(stop_);
-    co_return;
+  std::optional<http::server> health;
+  if (scraping) {
+    spdlog::info("metrics on http://{}:{}/metrics, health on /healthz and /readyz", s.listener.host, scraping->port());
+    health.emplace(runtime_, *scraping, [&](const http::server_request& request) { return answer(request, server); });
   }
-  spdlog::info("metrics on http://{}:{}/metrics, health on /healthz and /readyz", s.listener.host, scraping->port());
-  http::server health(runtime_, *scraping, [&](const http::server_request& request) { return answer(request, server); });
-  co_await first_of(server.run(stop_), health.run());
+  std::optional<telemetry::otlp_exporter> exporter;
+  if (!s.otlp.endpoint.empty()) {
+    spdlog::info("metrics are sent to {} every {} ms", s.otlp.endpoint, s.otlp.interval.count());
+    exporter.emplace(runtime_, network_, metrics_, otlp_settings());
+  }
+  task_group beside(runtime_.executor());
+  co_await run_then_close(run_beside(server, beside, health ? &*health : nullptr, exporter ? &*exporter : nullptr), beside);
+}
+
+awaitable<void> process::run_beside(agent& server, task_group& beside, http::server* health, telemetry::otlp_exporter* exporter) {
+  if (health) beside.spawn(health->run());
+  if (exporter) beside.spawn(exporter->run());
+  co_await first_of(server.run(stop_), beside.failed());
+  if (exporter) co_await exporter->push();  // what was counted since the last message
+}
+
+telemetry::otlp_settings process::otlp_settings() {
+  const auto& s = settings_;
+  auto must = [](const std::string& text, const char* variable) {
+    auto pairs = telemetry::parse_pairs(text);
+    if (!pairs) throw std::runtime_error(fmt::format("{} must be name=value,name=value with percent-encoded values", variable));
+    return std::move(*pairs);
+  };
+  // A name of this process: after a restart, counters begin anew under another one.
+  auto high = runtime_.random(), low = runtime_.random();
+  telemetry::attributes resource{{"service.name", s.otlp.service_name},
+                                 {"service.version", version},
+                                 {"service.namespace", store_->cluster_id()},
+                                 {"service.instance.id", uuid::v4(high, low).text()},
+                                 {"yaks.node_id", std::to_string(s.process.node_id)}};
+  if (!s.process.zone.empty()) resource.emplace_back("cloud.availability_zone", s.process.zone);
+  for (auto& one : must(s.otlp.resource_attributes, "OTEL_RESOURCE_ATTRIBUTES")) resource.push_back(std::move(one));
+  return {.endpoint = s.otlp.endpoint,
+          .headers = must(s.otlp.headers, "OTEL_EXPORTER_OTLP_HEADERS"),
+          .resource = std::move(resource),
+          .version = version,
+          .interval = s.otlp.interval};
 }
 
 http::server_response process::answer(const http::server_request& request, const agent& server) const {

@@ -136,11 +136,50 @@ constexpr definition table[] = {
 
   {.name = "OTEL_ENABLED", .in = group::metrics, .type = kind::truth, .fallback = "false",
    .help = "Serve Prometheus metrics, /healthz and /readyz on YAKS_METRICS_PORT. (The name is kept for configurations that have it; "
-           "nothing is sent to an OpenTelemetry collector.)",
+           "OTEL_EXPORTER_OTLP_ENDPOINT is what sends metrics to a collector.)",
    .store = [](settings& s, const value& v) { s.metrics.enabled = v.truth(); }},
   {.name = "METRICS_PORT", .in = group::metrics, .type = kind::port, .fallback = "9090", .least = 0, .most = port_max,
    .help = "Port of the metrics; 0 takes any free one.",
    .store = [](settings& s, const value& v) { s.metrics.port = v.port(); }},
+  {.name = "OTEL_EXPORTER_OTLP_ENDPOINT", .in = group::metrics, .type = kind::path_url, .fallback = "",
+   .help = "OpenTelemetry collector that the same metrics are sent to: OTLP over HTTP, as JSON, to /v1/metrics below this address. Empty: none.",
+   .is_standard = true,
+   .store = [](settings& s, const value& v) { s.otlp.endpoint = v.text; }},
+  {.name = "OTEL_EXPORTER_OTLP_HEADERS", .in = group::metrics, .type = kind::secret, .fallback = "",
+   .help = "Headers that go with them: name=value, separated by commas, values percent-encoded. Never printed.", .is_standard = true,
+   .store = [](settings& s, const value& v) { s.otlp.headers = v.text; }},
+  {.name = "OTEL_METRIC_EXPORT_INTERVAL", .in = group::metrics, .type = kind::milliseconds, .fallback = "60000", .least = 100, .most = hour,
+   .help = "How often they are sent.", .is_standard = true,
+   .store = [](settings& s, const value& v) { s.otlp.interval = v.time(); }},
+  {.name = "OTEL_SERVICE_NAME", .in = group::metrics, .type = kind::word, .fallback = "yaks",
+   .help = "What they call this service: the resource attribute service.name.", .is_standard = true,
+   .store = [](settings& s, const value& v) { s.otlp.service_name = v.text; }},
+  {.name = "OTEL_RESOURCE_ATTRIBUTES", .in = group::metrics, .type = kind::text, .fallback = "",
+   .help = "More attributes of this agent: name=value, separated by commas, values percent-encoded.", .is_standard = true,
+   .store = [](settings& s, const value& v) { s.otlp.resource_attributes = v.text; }},
+  {.name = "PRICE_PUT_PER_1000", .in = group::metrics, .type = kind::dollars, .fallback = "0.005",
+   .help = "Dollars for 1,000 PUT, POST and LIST requests, for yaks_estimated_cost_dollars_total and the dashboard. Defaults are list prices "
+           "of S3 Standard in us-east-1.",
+   .store = [](settings& s, const value& v) { s.prices.put_per_1000 = v.dollars; }},
+  {.name = "PRICE_GET_PER_1000", .in = group::metrics, .type = kind::dollars, .fallback = "0.0004",
+   .help = "Dollars for 1,000 GET requests.",
+   .store = [](settings& s, const value& v) { s.prices.get_per_1000 = v.dollars; }},
+  {.name = "PRICE_TRANSFER_PER_GB", .in = group::metrics, .type = kind::dollars, .fallback = "0",
+   .help = "Dollars for 10^9 bytes between agents and the object store; nothing within a region.",
+   .store = [](settings& s, const value& v) { s.prices.transfer_per_gb = v.dollars; }},
+  {.name = "PRICE_STORAGE_PER_GB_MONTH", .in = group::metrics, .type = kind::dollars, .fallback = "0.023",
+   .help = "Dollars for 10^9 bytes stored for a month, for the dashboard.",
+   .store = [](settings& s, const value& v) { s.prices.storage_per_gb_month = v.dollars; }},
+
+  {.name = "CONSOLE_PORT", .in = group::console, .type = kind::port, .fallback = "0", .least = 0, .most = port_max,
+   .help = "Port of a web page that shows the whole cluster, served by this agent; 0 means none.",
+   .store = [](settings& s, const value& v) { s.console.port = v.port(); }},
+  {.name = "CONSOLE_HOST", .in = group::console, .type = kind::word, .fallback = "127.0.0.1",
+   .help = "Address that the page is served on.",
+   .store = [](settings& s, const value& v) { s.console.host = v.text; }},
+  {.name = "CONSOLE_TOKEN", .in = group::console, .type = kind::secret, .fallback = "",
+   .help = "The page asks for this before it shows anything; empty means that everybody who reaches the port may look. Never printed.",
+   .store = [](settings& s, const value& v) { s.console.token = v.text; }},
 
   {.name = "GROUPCACHE_ENABLED", .in = group::cache_peers, .type = kind::truth, .fallback = "false",
    .help = "Ask other agents for cached data before S3.", .pending = no_peers,
@@ -202,13 +241,18 @@ std::optional<bool> parse_truth(std::string_view text) {
 }
 
 // http[s]://host[:port][/], where an IPv6 address is in brackets.
-bool is_url(std::string_view text) {
+bool is_url(std::string_view text, bool may_have_path = false) {
   if (text.starts_with("http://"))
     text.remove_prefix(7);
   else if (text.starts_with("https://"))
     text.remove_prefix(8);
   else
     return false;
+  if (may_have_path) {
+    auto path = text.substr(std::min(text.find('/'), text.size()));
+    if (path.find_first_of(" ?#\"\\") != path.npos) return false;
+    text.remove_suffix(path.size());
+  }
   if (text.ends_with('/')) text.remove_suffix(1);
   if (text.starts_with('[')) {
     auto end = text.find(']');
@@ -244,6 +288,8 @@ std::string_view title(group of) {
       return "S3";
     case group::metrics:
       return "Metrics";
+    case group::console:
+      return "Dashboard";
     case group::cache_peers:
       return "Cache peers";
     case group::materializer:
@@ -288,8 +334,12 @@ std::string definition::allowed() const {
           list += c;
       return "one of " + list;
     }
+    case kind::dollars:
+      return "a number of dollars like 0.005";
     case kind::url:
       return "http://HOST:PORT or https://HOST:PORT";
+    case kind::path_url:
+      return "http://HOST:PORT or https://HOST:PORT, perhaps with a path";
   }
   return "";
 }
@@ -328,8 +378,15 @@ std::optional<value> definition::parse(std::string_view given) const {
       }
       return std::nullopt;
     }
+    case kind::dollars: {
+      const char* last = given.data() + given.size();
+      auto [end, error] = std::from_chars(given.data(), last, parsed.dollars, std::chars_format::fixed);
+      if (error != std::errc() || end != last || !(parsed.dollars >= 0 && parsed.dollars <= 1e6)) return std::nullopt;
+      return parsed;
+    }
     case kind::url:
-      if (!given.empty() && !is_url(given)) return std::nullopt;
+    case kind::path_url:
+      if (!given.empty() && !is_url(given, type == kind::path_url)) return std::nullopt;
       if (parsed.text.ends_with('/')) parsed.text.pop_back();
       return parsed;
   }
@@ -342,6 +399,11 @@ std::span<const definition> definitions() {
 
 const definition* find_definition(std::string_view name) {
   auto at = std::find_if(std::begin(table), std::end(table), [&](const definition& d) { return d.name == name; });
+  return at == std::end(table) ? nullptr : at;
+}
+
+const definition* find_variable(std::string_view variable) {
+  auto at = std::find_if(std::begin(table), std::end(table), [&](const definition& d) { return d.variable() == variable; });
   return at == std::end(table) ? nullptr : at;
 }
 }  // namespace yaks::config

@@ -20,6 +20,7 @@ enum class group {
   postgres,
   s3,
   metrics,
+  console,
   cache_peers,
   materializer,
   process
@@ -35,15 +36,18 @@ enum class kind {
   milliseconds,  // a number
   bytes,         // a number
   mebibytes,     // a number
+  dollars,       // a decimal number that is not negative: 0.0004
   truth,         // true or false
   choice,        // one of `choices`
   url,           // http:// or https://, host, perhaps a port; or nothing
+  path_url,      // the same, perhaps with a path
 };
 
 // A value that was checked against its definition.
 struct value {
   std::string text;         // as given
-  std::int64_t number = 0;  // of every numeric kind; 0 or 1 for truth
+  std::int64_t number = 0;  // of every numeric kind but dollars; 0 or 1 for truth
+  double dollars = 0;
   bool truth() const { return number != 0; }
   config::milliseconds time() const { return config::milliseconds(number); }
   std::size_t size() const { return std::size_t(number); }
@@ -51,7 +55,7 @@ struct value {
 };
 
 struct definition {
-  std::string_view name;  // without the prefix: "BROKER_PORT"
+  std::string_view name;  // without the prefix: "BROKER_PORT"; of a standard one, all of it
   group in;
   kind type;
   std::string_view fallback;  // the default, as somebody would write it
@@ -59,9 +63,10 @@ struct definition {
   std::string_view choices = {};  // separated by one space
   std::string_view help;
   std::string_view pending = {};  // why it has no effect yet; "" where it has
+  bool is_standard = false;  // a variable that other programs know too: without YAKS_
   void (*store)(settings& into, const value& given);
 
-  std::string variable() const { return "YAKS_" + std::string(name); }
+  std::string variable() const { return (is_standard ? "" : "YAKS_") + std::string(name); }
   std::string flag() const;     // "--broker-port"
   std::string allowed() const;  // "a whole number from 0 to 65535"
   bool is_secret() const { return type == kind::secret; }
@@ -71,4 +76,6 @@ struct definition {
 
 std::span<const definition> definitions();
 const definition* find_definition(std::string_view name);
+// By the name of its variable.
+const definition* find_variable(std::string_view variable);
 }  // namespace yaks::config

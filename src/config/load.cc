@@ -70,10 +70,13 @@ class loader {
 
   void take_variables(const environment& variables) {
     for (const auto& [name, text] : variables) {
-      if (!name.starts_with(prefix)) continue;
+      if (!name.starts_with(prefix)) {
+        if (const definition* of = find_variable(name)) item(*of) = {of, text, source::variable};
+        continue;
+      }
       if (std::any_of(std::begin(not_ours), std::end(not_ours), [&](auto p) { return name.starts_with(p); })) continue;
       present_.push_back(name);
-      if (const definition* of = find_definition(std::string_view(name).substr(prefix.size()))) {
+      if (const definition* of = find_variable(name)) {
         item(*of) = {of, text, source::variable};
       } else {
         auto near = nearest(name, [](const definition& d) { return d.variable(); });
@@ -127,7 +130,8 @@ class loader {
       return;
     }
     // Somebody's URL may carry a password.
-    bool hidden = one.of->is_secret() || (one.of->type == kind::url && one.text.find('@') != one.text.npos);
+    bool is_url = one.of->type == kind::url || one.of->type == kind::path_url;
+    bool hidden = one.of->is_secret() || (is_url && one.text.find('@') != one.text.npos);
     errors_.push_back(
         fmt::format("{}{}{}: allowed is {}.", one.from == source::flag ? one.of->flag() : one.of->variable(),
                     one.from == source::flag ? ' ' : '=', hidden ? "(hidden)" : one.text, one.of->allowed()));
@@ -190,6 +194,10 @@ class loader {
                                     s.write.flush_bytes, s.write.buffer_bytes_max));
     if (s.metrics.enabled && s.metrics.port != 0 && s.metrics.port == s.listener.port)
       errors_.push_back(fmt::format("YAKS_METRICS_PORT and YAKS_BROKER_PORT are both {}.", s.metrics.port));
+    if (s.console.port != 0 && s.console.port == s.listener.port)
+      errors_.push_back(fmt::format("YAKS_CONSOLE_PORT and YAKS_BROKER_PORT are both {}.", s.console.port));
+    if (s.console.port != 0 && s.metrics.enabled && s.console.port == s.metrics.port)
+      errors_.push_back(fmt::format("YAKS_CONSOLE_PORT and YAKS_METRICS_PORT are both {}.", s.console.port));
     if (s.topics.message_bytes_max > s.listener.request_bytes_max)
       out_.warnings.push_back(
           fmt::format("YAKS_MAX_MESSAGE_BYTES={} does not fit into a request of YAKS_REQUEST_MAX_BYTES={}.",

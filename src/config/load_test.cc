@@ -87,6 +87,18 @@ TEST(load, defaults_are_those_that_are_documented) {
       {"MAX_CONNECTIONS", "10000"},
       {"CONNECTION_IDLE_MS", "600000"},
       {"MAX_MESSAGE_BYTES", "1048588"},
+      {"OTEL_EXPORTER_OTLP_ENDPOINT", ""},
+      {"OTEL_EXPORTER_OTLP_HEADERS", ""},
+      {"OTEL_METRIC_EXPORT_INTERVAL", "60000"},
+      {"OTEL_SERVICE_NAME", "yaks"},
+      {"OTEL_RESOURCE_ATTRIBUTES", ""},
+      {"PRICE_PUT_PER_1000", "0.005"},
+      {"PRICE_GET_PER_1000", "0.0004"},
+      {"PRICE_TRANSFER_PER_GB", "0"},
+      {"PRICE_STORAGE_PER_GB_MONTH", "0.023"},
+      {"CONSOLE_PORT", "0"},
+      {"CONSOLE_HOST", "127.0.0.1"},
+      {"CONSOLE_TOKEN", ""},
   };
   for (auto [name, fallback] : expected) {
     const definition* d = find_definition(name);
@@ -133,6 +145,9 @@ TEST(load, each_setting_changes_something_and_only_its_own_member) {
         s.database.host, s.database.port, s.database.user, s.database.password, s.database.name, s.database.sslmode,
         s.database.run_migrations, s.s3.endpoint, s.s3.region, s.s3.access_key, s.s3.secret_key, s.s3.path_style,
         s.s3.bucket, s.s3.prefix, s.s3.create_bucket, s.s3.sign_payload, s.metrics.enabled, s.metrics.port,
+        s.otlp.endpoint, s.otlp.headers, s.otlp.interval.count(), s.otlp.service_name, s.otlp.resource_attributes,
+        s.prices.put_per_1000, s.prices.get_per_1000, s.prices.transfer_per_gb, s.prices.storage_per_gb_month,
+        s.console.host, s.console.port, s.console.token,
         s.cache_peers.enabled, s.cache_peers.port, s.cache_peers.advertised_host, s.cache_peers.heartbeat.count(),
         s.cache_peers.poll.count(), s.cache_peers.lease.count(), s.materializer.interval.count(),
         s.materializer.batch_size, s.materializer.snapshot_entries, s.materializer.read_model_interval.count());
@@ -146,6 +161,8 @@ TEST(load, each_setting_changes_something_and_only_its_own_member) {
     std::string other = d.type == kind::truth    ? (d.fallback == "true" ? "false" : "true")
                         : d.type == kind::choice ? std::string(d.choices.substr(d.choices.rfind(' ') + 1))
                         : d.type == kind::url    ? "https://elsewhere:1"
+                        : d.type == kind::path_url ? "https://elsewhere:1/path"
+                        : d.type == kind::dollars  ? "0.125"
                         : d.most > 0             ? std::to_string(d.most)
                                                  : "another";
     settings changed = base;
@@ -279,7 +296,29 @@ TEST(load, s3_endpoint_and_prefix_are_normalised) {
     EXPECT_THAT(errors({{"YAKS_S3_ENDPOINT", bad}}), ElementsAre(HasSubstr("http://HOST:PORT"))) << bad;
 }
 
+TEST(load, standard_variables_have_their_standard_names) {
+  auto all = must({{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318/base/"}, {"OTEL_SERVICE_NAME", "mine"}},
+                  {"--otel-metric-export-interval", "1000"});
+  EXPECT_EQ(all.values.otlp.endpoint, "http://collector:4318/base");
+  EXPECT_EQ(all.values.otlp.service_name, "mine");
+  EXPECT_EQ(all.values.otlp.interval, milliseconds(1000));
+  EXPECT_EQ(all.values.storage.metastore, metastore_kind::embedded);  // they choose nothing
+  EXPECT_THAT(must({{"YAKS_OTEL_SERVICE_NAME", "x"}}).warnings, ElementsAre(HasSubstr("is not a setting of yaks")));
+  for (auto bad : {"collector:4318", "http://h/a?b", "grpc://h"})
+    EXPECT_THAT(errors({{"OTEL_EXPORTER_OTLP_ENDPOINT", bad}}), ElementsAre(HasSubstr("http://HOST:PORT"))) << bad;
+}
+
+TEST(load, prices_are_decimal_numbers) {
+  EXPECT_DOUBLE_EQ(must({{"YAKS_PRICE_PUT_PER_1000", "0.0055"}}).values.prices.put_per_1000, 0.0055);
+  EXPECT_DOUBLE_EQ(must({{"YAKS_PRICE_PUT_PER_1000", "0"}}).values.prices.put_per_1000, 0);
+  for (auto bad : {"", "-1", "1e3", "nan", "inf", "0.1$", "1000001"})
+    EXPECT_THAT(errors({{"YAKS_PRICE_PUT_PER_1000", bad}}), ElementsAre(HasSubstr("a number of dollars"))) << bad;
+}
+
 TEST(load, settings_that_contradict_each_other_are_refused) {
+  EXPECT_THAT(errors({{"YAKS_CONSOLE_PORT", "9092"}}), ElementsAre("YAKS_CONSOLE_PORT and YAKS_BROKER_PORT are both 9092."));
+  EXPECT_THAT(errors({{"YAKS_CONSOLE_PORT", "9090"}, {"YAKS_OTEL_ENABLED", "true"}}),
+              ElementsAre("YAKS_CONSOLE_PORT and YAKS_METRICS_PORT are both 9090."));
   EXPECT_THAT(errors({{"YAKS_FLUSH_BYTES", "2097152"}, {"YAKS_BUFFER_MAX_BYTES", "1048576"}}),
               ElementsAre("YAKS_FLUSH_BYTES=2097152 is more than YAKS_BUFFER_MAX_BYTES=1048576 can hold."));
   EXPECT_THAT(errors({{"YAKS_METRICS_PORT", "9092"}, {"YAKS_OTEL_ENABLED", "true"}}),

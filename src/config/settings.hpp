@@ -87,6 +87,27 @@ struct settings {
   } metrics;
 
   struct {
+    std::string endpoint;  // "": nothing is sent; else without a slash at the end
+    std::string headers;   // name=value,…; never printed
+    std::string resource_attributes;  // name=value,…
+    std::string service_name;
+    milliseconds interval;
+  } otlp;
+
+  struct {  // dollars
+    double put_per_1000;
+    double get_per_1000;
+    double transfer_per_gb;       // 10^9 bytes
+    double storage_per_gb_month;  // of 730 hours
+  } prices;
+
+  struct {
+    std::string host;
+    std::uint16_t port;  // 0: no dashboard
+    std::string token;   // "": nobody is asked; never printed
+  } console;
+
+  struct {
     bool enabled;
     std::uint16_t port;
     std::string advertised_host;

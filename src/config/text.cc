@@ -52,7 +52,10 @@ std::string_view placeholder(kind type) {
       return "MIB";
     case kind::truth:
       return "true|false";
+    case kind::dollars:
+      return "DOLLARS";
     case kind::url:
+    case kind::path_url:
       return "URL";
   }
   return "";
@@ -82,7 +85,9 @@ std::string limits(const definition& d) {
     case kind::text:
     case kind::word:
     case kind::secret:
+    case kind::dollars:
     case kind::url:
+    case kind::path_url:
       return "";
   }
   return "";

@@ -20,7 +20,7 @@ using callback = std::function<double()>;
 // unique_ptr: the references that add_* gives must survive the map's moves and a variant's reassignment.
 using metric = std::variant<std::unique_ptr<counter>, std::unique_ptr<gauge>, std::unique_ptr<histogram>, callback>;
 
-struct family {
+struct stored_family {
   std::string help;
   std::string_view type;
   // Ordered, so that two scrapes list the series alike. The key is sorted by label name.
@@ -123,14 +123,14 @@ std::vector<double> bytes_buckets() {
 }
 
 struct registry::state {
-  std::map<std::string, family> families;
+  std::map<std::string, stored_family> families;
 
   metric& find(std::string name, std::string help, std::string_view type, labels& with) {
     YAKS_CHECK(is_name(name, false), name);
     std::sort(with.begin(), with.end());
     for (const auto& [label, text] : with) YAKS_CHECK(is_name(label, true) && label != "le", label);
     auto [at, fresh] = families.try_emplace(std::move(name));
-    family& of = at->second;
+    stored_family& of = at->second;
     if (fresh)
       of.help = std::move(help), of.type = type;
     else
@@ -178,6 +178,33 @@ void registry::remove(const std::string& name, const labels& with) {
   labels sorted = with;
   std::sort(sorted.begin(), sorted.end());
   at->second.series.erase(sorted);
+}
+
+namespace {
+registry::series view_of(const labels& with, const metric& one) {
+  if (auto* c = std::get_if<std::unique_ptr<counter>>(&one)) return {with, (*c)->value()};
+  if (auto* g = std::get_if<std::unique_ptr<gauge>>(&one)) return {with, (*g)->value()};
+  if (auto* h = std::get_if<std::unique_ptr<histogram>>(&one)) return {with, 0, h->get()};
+  return {with, std::get<callback>(one)()};
+}
+registry::type type_of(std::string_view word) {
+  return word == "counter" ? registry::type::counter : word == "gauge" ? registry::type::gauge : registry::type::histogram;
+}
+}  // namespace
+
+void registry::visit(const std::function<void(const family&)>& see) const {
+  for (const auto& [name, of] : state_->families) {
+    if (of.series.empty()) continue;
+    see({name, of.help, type_of(of.type), [&of](const auto& see_series) {
+           for (const auto& [with, one] : of.series) see_series(view_of(with, one));
+         }});
+  }
+}
+
+void registry::visit_series(const std::string& name, const std::function<void(const series&)>& see) const {
+  auto at = state_->families.find(name);
+  if (at == state_->families.end()) return;
+  for (const auto& [with, one] : at->second.series) see(view_of(with, one));
 }
 
 std::string registry::text() const {

@@ -67,6 +67,24 @@ class registry {
   // Prometheus' text format, version 0.0.4.
   std::string text() const;
 
+  enum class type { counter, gauge, histogram };
+  struct series {
+    const labels& with;
+    double value = 0;                       // of a counter or a gauge
+    const histogram* distribution = nullptr;  // of a histogram
+  };
+  struct family {
+    const std::string& name;
+    const std::string& help;
+    type of;
+    // Calls with each series, sorted by labels. May be called several times.
+    std::function<void(const std::function<void(const series&)>&)> each;
+  };
+  // Every family that has series, sorted by name. What is called must not add or remove metrics.
+  void visit(const std::function<void(const family&)>& see) const;
+  // The series of one family; none where nobody has named it.
+  void visit_series(const std::string& name, const std::function<void(const series&)>& see) const;
+
  private:
   struct state;
   std::unique_ptr<state> state_;

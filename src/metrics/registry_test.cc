@@ -57,6 +57,30 @@ TEST(registry, large_and_special_numbers_stay_exact) {
   EXPECT_NE(text.find("\nnan NaN\n"), std::string::npos);
 }
 
+TEST(registry, visitors_see_what_a_scrape_sees) {
+  registry all;
+  all.add_counter("b_total", "B.", {{"x", "2"}}).add(2);
+  all.add_counter("b_total", "B.", {{"x", "1"}}).add(1);
+  all.add_histogram("c_seconds", "C.", {1, 2}).observe(1.5);
+  all.add_callback("a", "A.", [] { return 7.0; });
+  all.add_gauge("gone", "Gone.", {{"x", "1"}});
+  all.remove("gone", {{"x", "1"}});
+  std::string seen;
+  all.visit([&](const registry::family& f) {
+    seen += f.name + "/" + f.help + "/" + std::to_string(int(f.of)) + ":";
+    f.each([&](const registry::series& s) {
+      seen += s.with.empty() ? "" : s.with[0].second + "=";
+      seen += s.distribution ? "count " + std::to_string(s.distribution->count()) : std::to_string(int(s.value));
+      seen += ' ';
+    });
+  });
+  EXPECT_EQ(seen, "a/A./1:7 b_total/B./0:1=1 2=2 c_seconds/C./2:count 1 ");
+  double sum = 0;
+  all.visit_series("b_total", [&](const registry::series& s) { sum += s.value; });
+  all.visit_series("nobody", [&](const registry::series&) { sum += 100; });
+  EXPECT_EQ(sum, 3);
+}
+
 TEST(registry, the_same_name_and_labels_are_the_same_metric) {
   registry all;
   auto& one = all.add_counter("c", "help", {{"a", "1"}, {"b", "2"}});

@@ -20,6 +20,10 @@ std::string_view name_of_operation(std::size_t i) {
 
 std::string_view body_text(const http::response& r) { return as_text(r.body.view()).substr(0, 16 << 10); }
 
+constexpr const char* billed_help =
+    "HTTP requests that an object store charges for, by price class: repetitions count, deletions and answers of 5xx do not.";
+constexpr const char* dollars_help = "What the requests of this agent have cost by the YAKS_PRICE_* settings, in dollars; storage is not in it.";
+
 bool is_aborted(const boost::system::system_error& error) { return error.code() == asio::error::operation_aborted; }
 }  // namespace
 
@@ -44,7 +48,12 @@ s3_store::s3_store(runtime& rt, network& net, metrics::registry& metrics, s3_set
       retries_(metrics.add_counter("yaks_s3_retries_total", "Requests to the object store that were repeated.")),
       pauses_(metrics.add_counter("yaks_s3_slow_downs_total", "Answers of the object store that asked for less (503).")),
       sent_bytes_(metrics.add_counter("yaks_s3_sent_bytes_total", "Bytes of bodies sent to the object store.")),
-      received_bytes_(metrics.add_counter("yaks_s3_received_bytes_total", "Bytes of bodies received from the object store.")) {
+      received_bytes_(metrics.add_counter("yaks_s3_received_bytes_total", "Bytes of bodies received from the object store.")),
+      billed_puts_(metrics.add_counter("yaks_s3_billed_requests_total", billed_help, {{"class", "put"}})),
+      billed_gets_(metrics.add_counter("yaks_s3_billed_requests_total", billed_help, {{"class", "get"}})),
+      put_dollars_(metrics.add_counter("yaks_estimated_cost_dollars_total", dollars_help, {{"kind", "put"}})),
+      get_dollars_(metrics.add_counter("yaks_estimated_cost_dollars_total", dollars_help, {{"kind", "get"}})),
+      transfer_dollars_(metrics.add_counter("yaks_estimated_cost_dollars_total", dollars_help, {{"kind", "transfer"}})) {
   if (settings_.endpoint.empty()) settings_.endpoint = fmt::format("https://s3.{}.amazonaws.com", settings_.region);
   auto parsed = http::parse_url(settings_.endpoint);
   if (!parsed || !(parsed->path.empty() || parsed->path == "/"))
@@ -299,17 +308,37 @@ awaitable<void> s3_store::exchange(const request& r, bool fresh, attempt_outcome
     out.answered = true;
     sent_bytes_.add(double(bytes));
     received_bytes_.add(double(out.response.body.size()));
+    if (out.response.head.status < 500) charge(r.what, bytes + out.response.body.size());
     if (connection->reusable()) idle_.push_back({std::move(connection), rt_.now()});
   } catch (const boost::system::system_error& error) {
+    if (connection->sent()) charge(r.what, bytes);  // its answer is lost, its price is not
     if (is_aborted(error)) throw;
     out.why = error.code().message();
     out.maybe_done = connection->sent();
     out.stale = reused && !connection->answered();
   } catch (const http::protocol_error& error) {
+    if (connection->sent()) charge(r.what, bytes);
     out.why = error.what();
     out.maybe_done = connection->sent();
     out.stale = reused && !connection->answered();
   }
+}
+
+void s3_store::charge(operation what, std::uint64_t body_bytes) {
+  switch (what) {
+    case operation::put:
+    case operation::list:
+    case operation::bucket:
+      billed_puts_.add();
+      put_dollars_.add(settings_.prices.put);
+      break;
+    case operation::get:
+      billed_gets_.add();
+      get_dollars_.add(settings_.prices.get);
+      break;
+    case operation::remove: return;  // free
+  }
+  transfer_dollars_.add(double(body_bytes) * settings_.prices.transfer_byte);
 }
 
 object_error s3_store::error_of(const request& r, const http::response& answer) {

@@ -18,6 +18,13 @@
 #include "runtime/event.hpp"
 
 namespace yaks {
+// What requests cost, in dollars. Where a store costs nothing, all are 0.
+struct s3_prices {
+  double put = 0;            // of a PUT, POST or LIST
+  double get = 0;            // of a GET
+  double transfer_byte = 0;  // of a byte of a body, in either direction
+};
+
 struct s3_settings {
   std::string endpoint;  // http://host:port or https://host; "" for AWS in `region`
   std::string region = "us-east-1";
@@ -30,6 +37,7 @@ struct s3_settings {
   duration attempt_timeout = 30s;  // of one attempt; the body of a large object on a slow line fits
   duration idle_timeout = 4s;      // of a kept connection: shorter than what servers are known to wait
   duration retry_first = 50ms, retry_most = 2s;
+  s3_prices prices;
   duration open_patience = 5s;  // open() waits that long for a server that is starting
 };
 
@@ -78,6 +86,7 @@ class s3_store final : public object_store {
   object_error error_of(const request& r, const http::response& answer);
   std::string path_of(std::string_view key) const;
   void count(operation what, duration took, const result<http::response, object_error>& answer);
+  void charge(operation what, std::uint64_t body_bytes);
 
   runtime& rt_;
   network& net_;
@@ -94,5 +103,6 @@ class s3_store final : public object_store {
   std::vector<std::vector<metrics::counter*>> calls_;
   std::vector<metrics::histogram*> seconds_;
   metrics::counter &retries_, &pauses_, &sent_bytes_, &received_bytes_;
+  metrics::counter &billed_puts_, &billed_gets_, &put_dollars_, &get_dollars_, &transfer_dollars_;
 };
 }  // namespace yaks

@@ -150,6 +150,36 @@ TEST_F(scripted, failures_are_repeated_until_it_works) {
   EXPECT_EQ(seen.front(), "PUT /b/data/k");
 }
 
+// What the store bills, not what we asked for: a repetition is a request, its own errors are not, an answer that was lost may be.
+TEST_F(scripted, requests_are_counted_as_they_are_billed) {
+  auto with = settings();
+  with.prices = {.put = 0.5, .get = 0.25, .transfer_byte = 0.125};
+  run(with, [&](s3_store& store) -> awaitable<void> {
+    script = {{reply(500, "")}, {"", true}, {reply(200, "")}};  // not billed, perhaps billed, billed
+    EXPECT_EQ(co_await put(store), "ok");
+    script = {{reply(206, "abcd")}};
+    EXPECT_EQ(co_await get(store, 4), "abcd");
+    script = {{reply(200, "<ListBucketResult/>")}};
+    EXPECT_TRUE(co_await store.list("data/", rt.now() + 5s));
+    script = {{reply(200, "")}};
+    std::vector<std::string> keys{"data/k"};
+    EXPECT_TRUE(co_await store.remove(keys, rt.now() + 5s));
+  });
+  auto value = [&](const char* name, const char* label, const char* of) {
+    double found = -1;
+    metrics.visit_series(name, [&](const auto& one) {
+      if (one.with == metrics::labels{{label, of}}) found = one.value;
+    });
+    return found;
+  };
+  EXPECT_EQ(value("yaks_s3_billed_requests_total", "class", "put"), 3);
+  EXPECT_EQ(value("yaks_s3_billed_requests_total", "class", "get"), 1);
+  EXPECT_EQ(value("yaks_estimated_cost_dollars_total", "kind", "put"), 1.5);
+  EXPECT_EQ(value("yaks_estimated_cost_dollars_total", "kind", "get"), 0.25);
+  // Twice the body that was put, what was got, and the list's answer.
+  EXPECT_EQ(value("yaks_estimated_cost_dollars_total", "kind", "transfer"), (2 * 4 + 4 + 19) * 0.125);
+}
+
 TEST_F(scripted, a_connection_that_was_closed_while_idle_costs_nothing) {
   script = {{reply(200, "")}, {reply(200, "")}};
   auto with = settings();
