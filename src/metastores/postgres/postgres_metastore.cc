@@ -247,14 +247,15 @@ awaitable<postgres_metastore::answer> postgres_metastore::append(log_position ap
     tail->head = log_sequence(got->int64(0, 0));
     tail->now = timestamp_ms(got->int64(0, 3));
     tail->entries = entries_of(*got);
+    auto previous = tail->entries.empty() ? newest_time_ : tail->entries.back().time;
     // Our own entry is not sent back to us. It follows unless the limit cuts the tail before it.
     std::size_t bytes = payload.size();
     for (auto& e : tail->entries) bytes += e.payload.size();
     auto last = tail->entries.empty() ? applied.sequence : tail->entries.back().sequence;
     if (last + 1 == tail->head && (tail->entries.empty() || bytes <= metadata::tail_bytes_max))
       tail->entries.push_back({.sequence = tail->head, .id = id, .time = tail->now, .payload = std::move(payload)});
-    notify_wanted_ = true;
-    notify_.notify_all();
+    want_notification(previous, tail->now);
+    if (!tail->entries.empty()) newest_time_ = tail->entries.back().time;
   }
   metrics_.count(operation::append, rt_.now() - begun, tail ? std::nullopt : std::optional(tail.error()));
   co_return tail;
@@ -271,6 +272,7 @@ awaitable<postgres_metastore::answer> postgres_metastore::read_after(log_positio
     tail->head = log_sequence(got->int64(0, 0));
     tail->now = timestamp_ms(got->int64(0, 3));
     tail->entries = entries_of(*got);
+    if (!tail->entries.empty()) newest_time_ = tail->entries.back().time;
   }
   metrics_.count(operation::read, rt_.now() - begun, tail ? std::nullopt : std::optional(tail.error()));
   co_return tail;
@@ -283,14 +285,44 @@ awaitable<void> postgres_metastore::wait_for_change() {
 
 void postgres_metastore::heard(const postgres::notification& what) {
   if (what.sender_pid == watcher_.backend_pid()) return;  // our own
+  notified_at_ = rt_.now();
   changed_ = true;
   change_.notify_all();
+}
+
+// Each notification makes every agent read: n agents that append at a steady rate, each with a notification, would read n times n
+// times. So the entries of a while share one, and the while grows with the number of agents; it stays below the replicas' poll
+// interval. Who sends it, everybody knows without asking: the writer of the first entry of each slot of the store's clock.
+duration postgres_metastore::notify_slot() const {
+  return std::clamp<duration>(live_agents_ * settings_.notify_per_agent, settings_.notify_interval, settings_.notify_interval_most);
+}
+
+// After an append at `time`, in front of which the log has an entry at `previous`.
+void postgres_metastore::want_notification(timestamp_ms previous, timestamp_ms time) {
+  auto slot_ms = std::chrono::ceil<std::chrono::milliseconds>(notify_slot()).count();
+  notify_now_ = notify_now_ || previous.value() / slot_ms != time.value() / slot_ms;
+  notify_wanted_ = true;
+  appended_at_ = rt_.now();
+  notify_.notify_all();
 }
 
 awaitable<void> postgres_metastore::send_notifications() {
   for (;;) {
     while (!notify_wanted_) co_await notify_.wait();
+    // Not the first of its slot: that of the next one will do. Where none comes, whoever is first by chance.
+    if (!notify_now_) {
+      auto slot = notify_slot();
+      auto due = appended_at_ + slot + duration(std::int64_t(rt_.random_below(std::uint64_t(slot.count()) + 1)));
+      while (!notify_now_ && rt_.now() < due) co_await notify_.wait_until(rt_, due);
+      // One that was sent before our append but crossed it on the way does not count.
+      if (!notify_now_ && notified_at_ > appended_at_ + settings_.notify_interval) {
+        notify_wanted_ = false;
+        continue;
+      }
+    }
+    notify_now_ = false;
     notify_wanted_ = false;
+    notified_at_ = rt_.now();
     auto begun = rt_.now();
     parameters with;
     with.text(channel).text(std::to_string(log_id));
@@ -321,6 +353,7 @@ awaitable<result<std::vector<incarnation>, log_error>> postgres_metastore::renew
   }
   std::vector<incarnation> live;
   for (int row = 0; row < got->row_count(); ++row) live.push_back(incarnation(got->uuid(row, 0)));
+  live_agents_ = live.size();
   co_return live;
 }
 

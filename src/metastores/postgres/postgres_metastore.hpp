@@ -7,7 +7,8 @@
 //   indexer   the index of ranges and the tables for SQL: a fetch of old data waits for neither appends nor barriers.
 //
 // One append is one statement and one round trip; a NOTIFY follows it in an asynchronous transaction of its own, so
-// that no commit waits under PostgreSQL's cluster-wide notification lock, and at most one per notify_interval.
+// that no commit waits under PostgreSQL's cluster-wide notification lock. Agents that append at the same time share one:
+// see notify_slot().
 //
 // Sessions with transaction poolers cannot work: the lock and LISTEN belong to a session.
 #pragma once
@@ -67,6 +68,8 @@ class postgres_metastore final : public metadata::metastore, private metadata::l
   awaitable<void> set_up_watcher(postgres::connection& on);
   awaitable<void> set_up_indexer(postgres::connection& on);
   void heard(const postgres::notification& what);
+  duration notify_slot() const;
+  void want_notification(timestamp_ms previous, timestamp_ms time);
   awaitable<void> send_notifications();
   awaitable<void> keep_node_id();
   // Sets what the watcher's session knows about the lock; answers who holds it instead of us, "" where we do.
@@ -81,7 +84,11 @@ class postgres_metastore final : public metadata::metastore, private metadata::l
   std::optional<node_id> node_;
   bool is_holding_ = false, is_held_by_other_ = false;  // ours since hold_node_id(), unless somebody got it in between
   int lock_session_pid_ = 0;                            // the watcher's backend that took the lock; 0: none
-  bool changed_ = false, notify_wanted_ = false;
+  bool changed_ = false;
+  bool notify_wanted_ = false, notify_now_ = false;
+  std::size_t live_agents_ = 1;               // as the last renewal of the lease told
+  timestamp_ms newest_time_{0};               // of the newest entry that this agent was sent
+  time_point appended_at_{}, notified_at_{};  // our newest append; the newest notification, our own or another's
   event change_, notify_, lock_changed_;
   postgres::session appender_, reader_, watcher_, indexer_;
   task_group tasks_;

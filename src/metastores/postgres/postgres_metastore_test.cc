@@ -431,6 +431,51 @@ TEST_F(postgres_store, notifications_go_on_after_their_session_broke) {
   });
 }
 
+// As many as there are slots of the clock with an entry, and those that follow a slot when nobody else does.
+TEST_F(postgres_store, entries_of_many_agents_share_notifications_and_the_last_one_has_one_too) {
+  settings_.notify_per_agent = 100ms;
+  settings_.notify_interval_most = 200ms;
+  with_store([this](postgres_metastore& store) -> awaitable<void> {
+    for (std::uint64_t n = 1; n <= 2; ++n) {
+      auto live = co_await store.renew_lease({writer(n), {}, log_sequence(0)}, 60s);
+      EXPECT_TRUE(live.has_value());
+    }
+    std::unique_ptr<PGconn, decltype(&PQfinish)> listener(
+        PQconnectdb(("host=" + settings_.host + " port=" + std::to_string(settings_.port) + " user=" + settings_.user +
+                     " password=" + settings_.password + " dbname=" + settings_.database)
+                        .c_str()),
+        &PQfinish);
+    PQclear(PQexec(listener.get(), "listen yaks_log"));
+    std::int64_t heard = 0;
+    auto listen = [&] {
+      PQconsumeInput(listener.get());
+      while (auto* one = PQnotifies(listener.get())) {
+        ++heard;
+        PQfreemem(one);
+      }
+      return heard;
+    };
+    log_position at;
+    auto append = [&]() -> awaitable<void> {
+      append_id id{writer(1), at.id.number + 1};
+      auto tail = co_await store.log().append(at, id, payload_of("x"));
+      if (!tail) throw std::runtime_error("an append failed");
+      at = {tail->head, id};
+    };
+    auto begun = rt_.now();
+    for (int i = 0; i < 50; ++i) co_await append();
+    auto slots = std::stoll(database_->sql("select count(distinct time_ms / 200) from yaks.entries"));
+    auto followed = (rt_.now() - begun) / 200ms + 1;
+    EXPECT_LE(listen(), slots + followed);
+    EXPECT_TRUE(co_await becomes([&] { return listen() > 0; }));
+    co_await rt_.sleep_for(500ms);  // whatever was still owed is sent
+    auto before = listen();
+    co_await append();
+    co_await append();  // as a rule in the same slot: nobody follows, so it has its own
+    EXPECT_TRUE(co_await becomes([&] { return listen() == before + 2; }));
+  });
+}
+
 TEST_F(postgres_store, calls_are_unavailable_while_there_is_no_connection) {
   settings_.call_patience = 500ms;
   with_store([this](postgres_metastore& store) -> awaitable<void> {

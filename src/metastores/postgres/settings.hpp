@@ -20,6 +20,7 @@ struct postgres_settings {
   duration retry_first = 50ms, retry_most = 1s;  // between attempts, with full jitter
   // A server that has vanished (no FIN, no RST) is noticed after about this time, idle or not.
   duration dead_after = 20s;
-  duration notify_interval = 2ms;  // at most one notification per interval
+  // The time whose entries share a notification: this for each live agent, within these limits.
+  duration notify_per_agent = 500us, notify_interval = 2ms, notify_interval_most = 50ms;
 };
 }  // namespace yaks::metastores
