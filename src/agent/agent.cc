@@ -39,7 +39,8 @@ handlers::broker_settings broker_settings_of(const config::settings& s, const me
           .zone = s.process.zone,
           .auto_create_topics = s.topics.auto_create,
           .default_partitions = s.topics.default_partitions,
-          .message_bytes_max = std::uint32_t(s.topics.message_bytes_max)};
+          .message_bytes_max = std::uint32_t(s.topics.message_bytes_max),
+          .flush_interval_ms = std::chrono::duration_cast<std::chrono::milliseconds>(s.write.flush_interval).count()};
 }
 
 server_settings server_settings_of(const config::settings& s) {

@@ -13,6 +13,12 @@ using wire::error_code;
 using topic_request = wire::create_topics_request::topic_entry;
 using topic_answer = wire::create_topics_response::topic_entry;
 
+config_values settings_of(const topic_request& t) {
+  config_values set;
+  for (const auto& c : t.configs) set[std::string(c.name)] = *c.value;
+  return set;
+}
+
 struct refusal {
   error_code code;
   std::string text;
@@ -49,14 +55,14 @@ result<std::int32_t, refusal> check(const services& s, const topic_request& t) {
     if (!c.value) return failure(refusal{error_code::invalid_config, fmt::format("Null value not supported for topic configs: {}", c.name)});
     if (auto why = reject_topic_config(c.name, *c.value)) return failure(refusal{error_code::invalid_config, std::move(*why)});
   }
+  if (auto why = reject_topic_configs(settings_of(t))) return failure(refusal{error_code::invalid_config, std::move(*why)});
   return partitions;
 }
 
 void describe(const services& s, topic_answer& answer, const topic_request& t, std::int32_t partitions) {
   answer.num_partitions = partitions;
   answer.replication_factor = 1;
-  topic_config_values set;
-  for (const auto& c : t.configs) set[std::string(c.name)] = *c.value;
+  auto set = settings_of(t);
   answer.configs.emplace();
   for (const auto& config : topic_configs())
     answer.configs->push_back(

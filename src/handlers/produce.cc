@@ -4,7 +4,6 @@
 
 #include "base/printable.hpp"
 #include "handlers/handlers.hpp"
-#include "model/topic_config.hpp"
 #include "records/validate.hpp"
 
 namespace yaks::handlers {
@@ -61,14 +60,13 @@ void refuse(partition_answer& answer, error_code code, std::string text = {}) {
 
 records::produce_rules rules_for(const services& s, const metadata::topic& topic, std::int16_t version) {
   records::produce_rules rules;
-  rules.batch_bytes_max = topic.configs.contains("max.message.bytes")
-                              ? std::uint32_t(effective_number(topic.configs, "max.message.bytes"))
-                              : s.broker.message_bytes_max;
+  const auto& settings = topic.settings;
+  rules.batch_bytes_max = settings.message_bytes_max.value_or(s.broker.message_bytes_max);
   rules.allows_zstd = version >= 7;
-  rules.requires_keys = effective(topic.configs, "cleanup.policy").find("compact") != std::string_view::npos;
+  rules.requires_keys = settings.compacts;
+  if (settings.is_log_append_time) return rules;
   auto now = s.rt.wall_clock().value();
-  auto before = effective_number(topic.configs, "message.timestamp.before.max.ms");
-  auto after = effective_number(topic.configs, "message.timestamp.after.max.ms");
+  auto before = settings.timestamp_before_max_ms, after = settings.timestamp_after_max_ms;
   if (before < now) rules.timestamp_min = timestamp_ms(now - before);
   if (after < rules.timestamp_max.value() - now) rules.timestamp_max = timestamp_ms(now + after);
   return rules;
@@ -171,6 +169,7 @@ awaitable<wire::produce_response> finish_produce(services& s, accepted_produce a
     answer.base_offset = result.base_offset.value();
     const auto* topic = s.log.current().find_topic(pending.where.topic);
     if (!topic) continue;  // stored, and deleted since
+    if (topic->settings.is_log_append_time) answer.log_append_time_ms = result.append_time.value();
     answer.log_start_offset = topic->partitions[std::size_t(pending.where.partition.value())].log_start.value();
     if (result.duplicate) continue;
     auto& series = s.topics.of(*topic);

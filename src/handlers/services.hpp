@@ -27,6 +27,7 @@ struct broker_settings {
   bool auto_create_topics = true;
   std::int32_t default_partitions = 1;
   std::uint32_t message_bytes_max = 1048588;  // where the topic does not say
+  std::int64_t flush_interval_ms = 250;       // likewise
 };
 
 // Hands out producer ids, a block at a time: one append for a thousand producers.

@@ -26,14 +26,18 @@ inline time_point answer_by(const request_context& context, std::int32_t timeout
 }
 
 // Kafka's numbers for where a setting's value comes from.
-enum class config_source : std::int8_t { topic = 1, static_broker = 4, default_value = 5 };
+enum class config_source : std::int8_t { topic = 1, static_broker = 4, default_value = 5, group = 8 };
+// And for what has settings.
+enum class resource_type : std::int8_t { topic = 2, broker = 4, client_metrics = 16, group = 32 };
 
-// What holds where the topic does not say: a setting of the agent for one of them, else the table's default.
-inline bool is_agent_setting(const topic_config& c) { return c.name == "max.message.bytes"; }
-inline std::string default_of(const broker_settings& b, const topic_config& c) {
-  return is_agent_setting(c) ? std::to_string(b.message_bytes_max) : std::string(c.default_value);
+// What holds where the topic does not say: a setting of the agent for some of them, else the table's default.
+inline bool is_agent_setting(const resource_config& c) { return c.name == "max.message.bytes" || c.name == "yaks.flush.interval.ms"; }
+inline std::string default_of(const broker_settings& b, const resource_config& c) {
+  if (c.name == "max.message.bytes") return std::to_string(b.message_bytes_max);
+  if (c.name == "yaks.flush.interval.ms") return std::to_string(b.flush_interval_ms);
+  return std::string(c.default_value);
 }
-inline config_source default_source(const topic_config& c) {
+inline config_source default_source(const resource_config& c) {
   return is_agent_setting(c) ? config_source::static_broker : config_source::default_value;
 }
 
@@ -50,6 +54,7 @@ inline wire::error_code code_of(const result<metadata::simple_outcome, metadata:
     case metadata::apply_error::out_of_order_sequence:
     case metadata::apply_error::invalid_producer_epoch:
     case metadata::apply_error::commit_too_late:
+    case metadata::apply_error::offset_out_of_range:
     case metadata::apply_error::withheld: break;  // outcomes of other commands
   }
   return error_code::unknown_server_error;

@@ -29,7 +29,8 @@ produce_error error_of(metadata::apply_error error) {
     case metadata::apply_error::commit_too_late:
     case metadata::apply_error::withheld: return produce_error::not_stored;
     case metadata::apply_error::topic_exists:
-    case metadata::apply_error::invalid_partitions: break;
+    case metadata::apply_error::invalid_partitions:
+    case metadata::apply_error::offset_out_of_range: break;
   }
   YAKS_CHECK(false, "a commit has no such outcome");
   return produce_error::not_stored;

@@ -67,6 +67,21 @@ struct alter_topic_configs {
   bool operator==(const alter_topic_configs&) const = default;
 };
 
+// Moves the start of a partition up: records below `to` are gone for every reader at once. Freeing their bytes is for upkeep.
+struct move_log_start {
+  topic_id topic;
+  partition_index partition;
+  offset to;  // -1: the high watermark, as it is at this place of the log
+  bool operator==(const move_log_start&) const = default;
+};
+
+// What is set for a group (KIP-848's group settings), whether it exists or not.
+struct alter_group_configs {
+  std::string group;
+  std::vector<config_value> changes;
+  bool operator==(const alter_group_configs&) const = default;
+};
+
 struct batch_commit {
   std::uint32_t bytes = 0;
   std::uint32_t record_count = 0;  // 0: bytes that lie in the object and are not to be committed
@@ -133,7 +148,8 @@ struct advance_index {
 };
 
 using command = std::variant<register_agent, fence_agent, create_topic, delete_topic, create_partitions,
-                             alter_topic_configs, commit_object, allocate_producer_ids, commit_group_offsets, advance_index>;
+                             alter_topic_configs, commit_object, allocate_producer_ids, commit_group_offsets, advance_index,
+                             alter_group_configs, move_log_start>;
 
 // ---- outcomes ------------------------------------------------------------------------------------------------------
 
@@ -146,6 +162,7 @@ enum class apply_error {
   out_of_order_sequence,   // not the next sequence of this producer
   invalid_producer_epoch,  // an epoch older than the producer's newest
   commit_too_late,         // the object is older than its agent's upload deadline: it may be gone
+  offset_out_of_range,     // above the high watermark
   withheld,                // record_count was 0: its writer had given it up (or it lies beyond 4 GiB of its object)
 };
 
@@ -164,6 +181,11 @@ struct simple_outcome {
   apply_error error = apply_error::none;
 };
 
+struct log_start_outcome {
+  apply_error error = apply_error::none;
+  offset log_start{-1};  // as it is now: further up than asked for where it was so before
+};
+
 struct producer_ids_outcome {
   producer_id first;
   std::uint32_t count = 0;
@@ -173,7 +195,7 @@ struct group_offsets_outcome {
   std::vector<apply_error> errors;  // in the order of the command
 };
 
-using outcome = std::variant<simple_outcome, commit_outcome, producer_ids_outcome, group_offsets_outcome>;
+using outcome = std::variant<simple_outcome, commit_outcome, producer_ids_outcome, group_offsets_outcome, log_start_outcome>;
 
 // Which alternative of `outcome` a command has.
 template <class Command>
@@ -187,6 +209,10 @@ struct outcome_of<commit_object> {
 template <>
 struct outcome_of<allocate_producer_ids> {
   using type = producer_ids_outcome;
+};
+template <>
+struct outcome_of<move_log_start> {
+  using type = log_start_outcome;
 };
 template <>
 struct outcome_of<commit_group_offsets> {

@@ -65,6 +65,13 @@ std::uint64_t hash_of(std::string_view group, topic_partition at, const committe
       .value();
 }
 
+std::uint64_t hash_of(std::string_view group, const config_values& set) {
+  item_hash h("group settings");
+  h.text(group);
+  for (const auto& [name, value] : set) h.text(name).text(value);
+  return h.value();
+}
+
 std::uint64_t hash_of(incarnation id, const agent& a) {
   const auto& r = a.registration;
   return item_hash("agent")

@@ -41,6 +41,7 @@ std::uint64_t hash_of(topic_partition at, const range& r);
 std::uint64_t hash_of(topic_partition at, producer_id id, const producer_state& p);
 std::uint64_t hash_of(object_number number, const object& o);
 std::uint64_t hash_of(std::string_view group, topic_partition at, const committed_offset& o);
+std::uint64_t hash_of(std::string_view group, const config_values& set);
 std::uint64_t hash_of(incarnation id, const agent& a);
 std::uint64_t hash_of(const std::pair<std::string, std::uint16_t>& address, node_id broker);
 std::uint64_t hash_of(std::pair<node_id, std::uint32_t> agent_thread, log_sequence came_or_went);

@@ -22,6 +22,8 @@ enum class section : std::uint64_t {
   allocate_producer_ids = 8,
   commit_group_offsets = 9,
   advance_index = 10,
+  alter_group_configs = 20,
+  move_log_start = 21,
 };
 inline constexpr std::uint64_t location_object = 0;  // 1 is kept for bytes that travel in the entry itself
 
@@ -57,6 +59,12 @@ section kind_of(const commit_group_offsets&) {
 }
 section kind_of(const advance_index&) {
   return section::advance_index;
+}
+section kind_of(const alter_group_configs&) {
+  return section::alter_group_configs;
+}
+section kind_of(const move_log_start&) {
+  return section::move_log_start;
 }
 
 void put(out& to, const register_agent& c) {
@@ -238,6 +246,26 @@ void get(in& from, advance_index& c) {
   }
 }
 
+void put(out& to, const alter_group_configs& c) {
+  to.text(c.group);
+  to.configs(c.changes);
+}
+void get(in& from, alter_group_configs& c) {
+  c.group = from.text();
+  c.changes = from.configs();
+}
+
+void put(out& to, const move_log_start& c) {
+  to.id(c.topic.value());
+  to.signed_number(c.partition.value());
+  to.signed_number(c.to.value());
+}
+void get(in& from, move_log_start& c) {
+  c.topic = topic_id(from.id());
+  c.partition = partition_index(from.narrow<std::int32_t>());
+  c.to = offset(from.signed_number());
+}
+
 template <class Command>
 command get_command(in from) {
   Command c;
@@ -314,6 +342,12 @@ std::vector<command> decode_entry(byte_view payload) {
         continue;
       case section::advance_index:
         commands.push_back(get_command<advance_index>(body));
+        continue;
+      case section::alter_group_configs:
+        commands.push_back(get_command<alter_group_configs>(body));
+        continue;
+      case section::move_log_start:
+        commands.push_back(get_command<move_log_start>(body));
         continue;
     }
     if ((kind & 1) != 0)

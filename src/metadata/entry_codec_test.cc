@@ -76,7 +76,7 @@ class command_maker {
 
  public:
   command any() {
-    switch (random_() % 9) {
+    switch (random_() % 11) {
       case 0:
         return register_agent{id<node_id>(),
                               number<std::uint32_t>(),
@@ -97,6 +97,10 @@ class command_maker {
         return create_partitions{id<topic_id>(), number<std::int32_t>()};
       case 5:
         return alter_topic_configs{id<topic_id>(), configs()};
+      case 9:
+        return alter_group_configs{text(), configs()};
+      case 10:
+        return move_log_start{id<topic_id>(), id<partition_index>(), id<offset>()};
       case 6:
         return allocate_producer_ids{number<std::uint32_t>()};
       case 7:
@@ -300,6 +304,8 @@ TEST(entry_codec, the_bytes_of_format_1) {
                                     .base_sequence = 0}}}}}}},
       allocate_producer_ids{1000},
       commit_group_offsets{"g", {{topic_id(one), partition_index(1), offset(-1), 0, "m"}}},
+      alter_group_configs{"g", {{"x", "1"}}},
+      move_log_start{topic_id(one), partition_index(1), offset(300)},
   };
   EXPECT_EQ(hex(entry_of(commands).view()),
             "01"
@@ -312,7 +318,9 @@ TEST(entry_codec, the_bytes_of_format_1) {
             "0f4900018bcfe5680070038000000000000004e80780a0abfef9620101020304050647089112131415161718020402c8"
             "010100910302018c010080010301f90aac02ff9fabfef962010200"
             "1102e807"
-            "131801670101020304050647089112131415161718010100016d");
+            "131801670101020304050647089112131415161718010100016d"
+            "29080167010178010131"
+            "2b130102030405064708911213141516171802d804");
   EXPECT_EQ(decode_entry(entry_of(commands).view()), commands);
 }
 }  // namespace

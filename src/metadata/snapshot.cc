@@ -11,7 +11,7 @@ namespace yaks::metadata {
 namespace {
 constexpr std::string_view magic = "YAKSSNP1";
 // Numbers are for ever.
-enum class part : std::uint64_t { counters = 1, agents = 2, brokers = 3, objects = 4, topic = 5, group = 6, expiries = 7 };
+enum class part : std::uint64_t { counters = 1, agents = 2, brokers = 3, objects = 4, topic = 5, group = 6, expiries = 7, group_configs = 20 };
 
 void add(std::string& to, part kind, const std::string& body) {
   fields::out out{to};
@@ -138,6 +138,18 @@ shared_bytes snapshot_codec::encode(const state& s) {
         out.signed_number(o.committed_at.value());
       }
     });
+  if (!s.group_configs_.empty())
+    section(part::group_configs, [&](fields::out& out) {
+      out.number(s.group_configs_.size());
+      for (const auto& [group, set] : s.group_configs_) {
+        out.text(group);
+        out.number(set.size());
+        for (const auto& [config, value] : set) {
+          out.text(config);
+          out.text(value);
+        }
+      }
+    });
   section(part::expiries, [&](fields::out& out) {
     out.number(s.expiries_.size());
     for (const auto& e : s.expiries_) {
@@ -220,6 +232,7 @@ state snapshot_codec::decode(byte_view bytes) {
           auto config = from.text();
           t->configs[std::move(config)] = from.text();
         }
+        t->settings = topic_settings::of(t->configs);
         t->partitions.resize(from.count(6));
         for (auto& p : t->partitions) {
           p.log_start = offset(std::int64_t(from.number()));
@@ -273,6 +286,15 @@ state snapshot_codec::decode(byte_view bytes) {
         }
         continue;
       }
+      case part::group_configs:
+        for (auto n = from.count(2); n > 0; --n) {
+          auto& set = s.group_configs_[from.text()];
+          for (auto configs = from.count(2); configs > 0; --configs) {
+            auto config = from.text();
+            set[std::move(config)] = from.text();
+          }
+        }
+        continue;
       case part::expiries:
         for (auto n = from.count(19); n > 0; --n) {
           state::expiry e;

@@ -47,7 +47,9 @@ TEST(snapshot, a_state_goes_on_from_it_as_if_nothing_had_been) {
     };
     for (int i = 0; i < 120; ++i) {
       log.time += std::int64_t(random() % (i % 40 == 0 ? 100'000'000 : 10'000));
-      switch (random() % 8) {
+      switch (random() % 10) {
+        case 8: log.append(test_incarnation(1), {alter_group_configs{"g", {{"x", random() % 3 == 0 ? std::nullopt : std::optional<std::string>("1")}}}}); break;
+        case 9: log.append(test_incarnation(1), {move_log_start{topics[random() % 3], partition_index(0), offset(-1)}}); break;
         case 0: {
           auto which = random() % 3;
           log.append(test_incarnation(1), {create_topic{topics[which], "t" + std::to_string(which), 2, {{"retention.ms", "5"}}}});
@@ -72,6 +74,7 @@ TEST(snapshot, a_state_goes_on_from_it_as_if_nothing_had_been) {
       ASSERT_EQ(copy.digest(), log.state().digest()) << "seed " << seed << " entry " << i;
       ASSERT_EQ(copy.position(), log.state().position());
       ASSERT_EQ(copy.time(), log.state().time());
+      for (const auto& [name, t] : copy.topics_by_name()) ASSERT_EQ(t->settings, log.state().find_topic(name)->settings);
     }
     // Written again it is the same, but for the order of what has none.
     EXPECT_EQ(snapshot_codec::encode(copy).size(), snapshot_codec::encode(log.state()).size());

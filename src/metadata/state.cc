@@ -117,6 +117,7 @@ outcome state::apply_command(const create_topic& c, changes& changed) {
       std::make_unique<topic>(topic{.id = c.id, .name = c.name, .created = time_, .configs = {}, .partitions = {}});
   for (const auto& config : c.configs)
     if (config.value) t->configs[config.name] = *config.value;
+  t->settings = topic_settings::of(t->configs);
   t->partitions.resize(std::size_t(c.partitions));
   digest_ += hash_of(*t);
   for (std::int32_t i = 0; i < c.partitions; ++i)
@@ -191,9 +192,29 @@ outcome state::apply_command(const alter_topic_configs& c, changes& changed) {
       t.configs[change.name] = *change.value;
     else
       t.configs.erase(change.name);
+  t.settings = topic_settings::of(t.configs);
   digest_ += hash_of(t);
   changed.topics.push_back(c.id);
   return simple_outcome{};
+}
+
+outcome state::apply_command(const move_log_start& c, changes&) {
+  auto found = topics_.find(c.topic);
+  if (found == topics_.end()) return log_start_outcome{apply_error::unknown_topic};
+  auto& partitions = found->second->partitions;
+  if (c.partition.value() < 0 || std::size_t(c.partition.value()) >= partitions.size())
+    return log_start_outcome{apply_error::unknown_partition};
+  partition& p = partitions[std::size_t(c.partition.value())];
+  constexpr offset high_watermark{-1};
+  if (c.to < high_watermark || c.to > p.high_watermark) return log_start_outcome{apply_error::offset_out_of_range};
+  offset to = c.to == high_watermark ? p.high_watermark : c.to;
+  if (to > p.log_start) {
+    topic_partition at{c.topic, c.partition};
+    digest_ -= hash_of(at, p);
+    p.log_start = to;
+    digest_ += hash_of(at, p);
+  }
+  return log_start_outcome{apply_error::none, p.log_start};
 }
 
 // ---- batches -------------------------------------------------------------------------------------------------------
@@ -351,6 +372,24 @@ outcome state::apply_command(const commit_group_offsets& c, changes& changed) {
   return out;
 }
 
+outcome state::apply_command(const alter_group_configs& c, changes&) {
+  auto found = group_configs_.find(c.group);
+  if (found != group_configs_.end()) digest_ -= hash_of(c.group, found->second);
+  config_values set = found != group_configs_.end() ? std::move(found->second) : config_values();
+  for (const auto& change : c.changes)
+    if (change.value)
+      set[change.name] = *change.value;
+    else
+      set.erase(change.name);
+  if (!set.empty()) {
+    digest_ += hash_of(c.group, set);
+    group_configs_[c.group] = std::move(set);
+  } else if (found != group_configs_.end()) {
+    group_configs_.erase(found);
+  }
+  return simple_outcome{};
+}
+
 // ---- the index -----------------------------------------------------------------------------------------------------
 
 outcome state::apply_command(const advance_index& c, changes&) {
@@ -408,6 +447,11 @@ std::vector<std::string> state::group_names() const {
   return names;
 }
 
+const config_values* state::find_group_configs(std::string_view group) const {
+  auto found = group_configs_.find(group);
+  return found == group_configs_.end() ? nullptr : &found->second;
+}
+
 std::uint64_t state::recompute_digest() const {
   std::uint64_t sum = hash_of_counters(next_producer_id_, next_object_);
   for (const auto& [id, t] : topics_) {
@@ -423,6 +467,7 @@ std::uint64_t state::recompute_digest() const {
   for (const auto& [number, o] : objects_) sum += hash_of(number, o);
   for (const auto& [group, offsets] : group_offsets_)
     for (const auto& [at, o] : offsets) sum += hash_of(group, at, o);
+  for (const auto& [group, set] : group_configs_) sum += hash_of(group, set);
   for (const auto& [id, a] : agents_) sum += hash_of(id, a);
   for (const auto& [address, broker] : brokers_) sum += hash_of(address, broker);
   for (const auto& [agent_thread, last] : comings_and_goings_) sum += hash_of(agent_thread, last);

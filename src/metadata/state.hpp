@@ -20,6 +20,7 @@
 #include "metadata/log_store.hpp"
 #include "metadata/producer_state.hpp"
 #include "model/ids.hpp"
+#include "model/topic_config.hpp"
 
 namespace yaks::metadata {
 // Objects are numbered in the order in which the log first names them.
@@ -58,7 +59,8 @@ struct topic {
   topic_id id;
   std::string name;
   timestamp_ms created;
-  std::map<std::string, std::string, std::less<>> configs;  // what was set; the rest has Kafka's defaults
+  config_values configs;    // what was set; the rest has Kafka's defaults
+  topic_settings settings;  // what these mean: read this where something is done about them
   std::vector<partition> partitions;
 };
 
@@ -126,6 +128,9 @@ class state {
   // By topic id: sorted, so that listings have one order everywhere. Null: the group has committed nothing.
   const std::map<topic_partition, committed_offset>* find_group_offsets(std::string_view group) const;
   std::vector<std::string> group_names() const;
+  // What was set for groups, by name; groups without any are not in it.
+  const std::map<std::string, config_values, std::less<>>& group_configs() const { return group_configs_; }
+  const config_values* find_group_configs(std::string_view group) const;
   const std::map<incarnation, agent>& agents() const { return agents_; }
   producer_id next_producer_id() const { return next_producer_id_; }
   // What clients call the broker at this address: the smallest node id that ever registered for it, so that agents behind
@@ -149,6 +154,8 @@ class state {
   outcome apply_command(const allocate_producer_ids&, changes&);
   outcome apply_command(const commit_group_offsets&, changes&);
   outcome apply_command(const advance_index&, changes&);
+  outcome apply_command(const alter_group_configs& c, changes& changed);
+  outcome apply_command(const move_log_start& c, changes& changed);
   std::size_t commit_partition(topic_id id, partition& into, const partition_commit& commit, object_number object,
                                std::uint64_t position, commit_outcome& out);
   void expire_producers();
@@ -167,6 +174,7 @@ class state {
   object_number next_object_ = 1;
   producer_id next_producer_id_{0};
   std::map<std::string, std::map<topic_partition, committed_offset>, std::less<>> group_offsets_;
+  std::map<std::string, config_values, std::less<>> group_configs_;
   std::map<incarnation, agent> agents_;
   std::map<std::pair<std::string, std::uint16_t>, node_id> brokers_;  // by advertised address
   // Per node and thread: the entry with which an incarnation of it last came or went.

@@ -104,6 +104,42 @@ TEST_F(one_writer, settings_are_set_and_unset) {
   EXPECT_EQ(apply(alter_topic_configs{test_topic(9), {}}).error, apply_error::unknown_topic);
 }
 
+TEST_F(one_writer, settings_of_a_topic_mean_something_at_once) {
+  apply(create_topic{topic_b, "b", 1, {{"retention.ms", "5"}}});
+  EXPECT_EQ(log_.state().find_topic("b")->settings.retention_ms, 5);
+  apply(alter_topic_configs{topic_b, {{"retention.ms", std::nullopt}, {"cleanup.policy", "compact"}}});
+  EXPECT_EQ(log_.state().find_topic("b")->settings.retention_ms, topic_settings().retention_ms);
+  EXPECT_TRUE(log_.state().find_topic("b")->settings.compacts);
+}
+
+TEST_F(one_writer, settings_of_groups_are_kept_without_the_group) {
+  apply(alter_group_configs{"g", {{"x", "1"}, {"y", "2"}}});
+  apply(alter_group_configs{"g", {{"x", std::nullopt}, {"z", std::nullopt}}});
+  ASSERT_TRUE(log_.state().find_group_configs("g"));
+  EXPECT_EQ(*log_.state().find_group_configs("g"), (config_values{{"y", "2"}}));
+  apply(alter_group_configs{"g", {{"y", std::nullopt}}});
+  EXPECT_EQ(log_.state().find_group_configs("g"), nullptr);
+  EXPECT_TRUE(log_.state().group_configs().empty());
+}
+
+TEST_F(one_writer, the_log_start_moves_up_to_the_high_watermark_and_never_back) {
+  commit({plain(10, 7)});
+  auto move = [&](std::int64_t to, topic_id topic, std::int32_t partition = 0) {
+    return std::get<log_start_outcome>(log_.append(writer, {move_log_start{topic, partition_index(partition), offset(to)}}).outcomes[0]);
+  };
+  EXPECT_EQ(move(8, topic_a).error, apply_error::offset_out_of_range);
+  EXPECT_EQ(move(-2, topic_a).error, apply_error::offset_out_of_range);
+  EXPECT_EQ(move(0, topic_a, 99).error, apply_error::unknown_partition);
+  EXPECT_EQ(move(0, topic_a, -1).error, apply_error::unknown_partition);
+  EXPECT_EQ(move(0, topic_b).error, apply_error::unknown_topic);
+  EXPECT_EQ(move(3, topic_a).log_start, offset(3));
+  EXPECT_EQ(move(2, topic_a).log_start, offset(3));
+  EXPECT_EQ(at(0).log_start, offset(3));
+  EXPECT_EQ(at(0).high_watermark, offset(7));
+  EXPECT_EQ(move(-1, topic_a).log_start, offset(7));
+  EXPECT_EQ(commit({plain(10, 1)})[0].base_offset, offset(7));
+}
+
 TEST_F(one_writer, a_topic_made_again_begins_at_zero_under_its_new_id) {
   commit({idempotent(1, 0, 5)});
   apply(commit_group_offsets{"g", {{topic_a, partition_index(0), offset(5), -1, ""}}});
@@ -452,6 +488,7 @@ struct naive_model {
     std::string name;
     std::map<std::string, std::string> configs;
     std::vector<std::vector<stored>> partitions;
+    std::map<std::int32_t, std::int64_t> log_starts;
   };
   struct writer {
     std::int32_t node;
@@ -459,6 +496,7 @@ struct naive_model {
   };
   std::map<topic_id, known_topic> topics;
   std::map<std::string, std::map<topic_partition, committed_offset>> groups;
+  std::map<std::string, std::map<std::string, std::string>> group_configs;
   std::map<incarnation, writer> writers;
   std::map<std::int32_t, std::int64_t> came_or_went;
   std::int64_t producers = 0, sequence = 0;
@@ -517,7 +555,7 @@ struct naive_model {
     } else if (const auto* n = std::get_if<create_topic>(&c)) {
       for (const auto& [id, t] : topics)
         if (id == n->id || t.name == n->name) return simple_outcome{apply_error::topic_exists};
-      topics[n->id] = {n->name, {}, std::vector<std::vector<stored>>(std::size_t(n->partitions))};
+      topics[n->id] = {n->name, {}, std::vector<std::vector<stored>>(std::size_t(n->partitions)), {}};
     } else if (const auto* d = std::get_if<delete_topic>(&c)) {
       if (topics.erase(d->id) == 0) return simple_outcome{apply_error::unknown_topic};
       for (auto& [group, offsets] : groups)
@@ -535,6 +573,23 @@ struct naive_model {
         t->configs.erase(change.name);
         if (change.value) t->configs[change.name] = *change.value;
       }
+    } else if (const auto* gc = std::get_if<alter_group_configs>(&c)) {
+      auto& set = group_configs[gc->group];
+      for (const auto& change : gc->changes) {
+        set.erase(change.name);
+        if (change.value) set[change.name] = *change.value;
+      }
+      if (set.empty()) group_configs.erase(gc->group);
+    } else if (const auto* m = std::get_if<move_log_start>(&c)) {
+      auto* t = topic_of(m->topic);
+      auto index = m->partition.value();
+      if (!t) return log_start_outcome{apply_error::unknown_topic};
+      if (index < 0 || index >= std::int32_t(t->partitions.size())) return log_start_outcome{apply_error::unknown_partition};
+      auto end = end_of(t->partitions[std::size_t(index)]);
+      if (m->to.value() < -1 || m->to.value() > end) return log_start_outcome{apply_error::offset_out_of_range};
+      auto& start = t->log_starts[index];
+      start = std::max(start, m->to.value() == -1 ? end : m->to.value());
+      return log_start_outcome{apply_error::none, offset(start)};
     } else if (const auto* p = std::get_if<allocate_producer_ids>(&c)) {
       return producer_ids_outcome{producer_id(std::exchange(producers, producers + p->count)), p->count};
     } else if (const auto* o = std::get_if<commit_group_offsets>(&c)) {
@@ -597,6 +652,8 @@ struct naive_model {
 std::string text(const outcome& o) {
   if (const auto* s = std::get_if<simple_outcome>(&o)) return "simple " + std::to_string(int(s->error));
   if (const auto* p = std::get_if<producer_ids_outcome>(&o)) return "ids " + std::to_string(p->first.value());
+  if (const auto* l = std::get_if<log_start_outcome>(&o))
+    return "log start " + std::to_string(int(l->error)) + " " + std::to_string(l->log_start.value());
   std::string out;
   if (const auto* g = std::get_if<group_offsets_outcome>(&o))
     for (auto e : g->errors) out += " " + std::to_string(int(e));
@@ -621,6 +678,8 @@ void expect_same(const state& s, const naive_model& model) {
       const auto& p = t->partitions[i];
       const auto& batches = wanted.partitions[i];
       EXPECT_EQ(p.high_watermark, offset(naive_model::end_of(batches)));
+      auto start = wanted.log_starts.find(std::int32_t(i));
+      EXPECT_EQ(p.log_start, offset(start == wanted.log_starts.end() ? 0 : start->second));
       std::size_t b = 0;
       std::uint64_t bytes = 0;
       offset next{0};
@@ -655,6 +714,12 @@ void expect_same(const state& s, const naive_model& model) {
   }
   EXPECT_EQ(s.object_count(), references.size());
   for (auto [number, count] : references) EXPECT_EQ(s.find_object(number).ranges, count);
+  ASSERT_EQ(s.group_configs().size(), model.group_configs.size());
+  for (const auto& [name, wanted] : model.group_configs) {
+    const auto* set = s.find_group_configs(name);
+    ASSERT_NE(set, nullptr);
+    EXPECT_TRUE(std::equal(set->begin(), set->end(), wanted.begin(), wanted.end()));
+  }
   for (auto name : {"g", "h"}) {
     const auto* offsets = s.find_group_offsets(name);
     auto wanted = model.groups.find(name);
@@ -689,7 +754,13 @@ TEST(state_model, random_logs_give_what_the_plain_rules_give) {
       return b;
     };
     auto any_command = [&](incarnation self) -> command {
-      switch (below(14)) {
+      switch (below(16)) {
+        case 14:
+          return alter_group_configs{
+              below(2) == 0 ? "g" : "h",
+              {{std::string(1, char('x' + below(2))), below(2) == 0 ? std::nullopt : std::optional<std::string>("1")}}};
+        case 15:
+          return move_log_start{any_topic(), partition_index(std::int32_t(below(5)) - 1), offset(std::int64_t(below(12)) - 2)};
         case 0:
           ++ids;
           return create_topic{
