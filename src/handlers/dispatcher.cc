@@ -141,6 +141,9 @@ awaitable<response> dispatcher::handle(request in) {
     case wire::api_key::delete_topics: out = co_await respond<wire::delete_topics_request>(s_, *request, context, delete_topics); break;
     case wire::api_key::init_producer_id: out = co_await respond<wire::init_producer_id_request>(s_, *request, context, init_producer_id); break;
     case wire::api_key::describe_configs: out = co_await respond<wire::describe_configs_request>(s_, *request, context, describe_configs); break;
+    case wire::api_key::alter_configs: out = co_await respond<wire::alter_configs_request>(s_, *request, context, alter_configs); break;
+    case wire::api_key::incremental_alter_configs: out = co_await respond<wire::incremental_alter_configs_request>(s_, *request, context, incremental_alter_configs); break;
+    case wire::api_key::list_config_resources: out = co_await respond<wire::list_config_resources_request>(s_, *request, context, list_config_resources); break;
     case wire::api_key::create_partitions: out = co_await respond<wire::create_partitions_request>(s_, *request, context, create_partitions); break;
     case wire::api_key::describe_cluster: out = respond_now<wire::describe_cluster_request>(s_, *request, context, describe_cluster); break;
   }

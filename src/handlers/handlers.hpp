@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "handlers/services.hpp"
+#include "wire/messages/alter_configs.hpp"
 #include "wire/messages/api_versions.hpp"
 #include "wire/messages/create_partitions.hpp"
 #include "wire/messages/create_topics.hpp"
@@ -14,7 +15,9 @@
 #include "wire/messages/describe_configs.hpp"
 #include "wire/messages/fetch.hpp"
 #include "wire/messages/find_coordinator.hpp"
+#include "wire/messages/incremental_alter_configs.hpp"
 #include "wire/messages/init_producer_id.hpp"
+#include "wire/messages/list_config_resources.hpp"
 #include "wire/messages/list_offsets.hpp"
 #include "wire/messages/metadata.hpp"
 #include "wire/messages/offset_commit.hpp"
@@ -57,6 +60,9 @@ awaitable<wire::init_producer_id_response> init_producer_id(services& s, const w
 awaitable<wire::create_topics_response> create_topics(services& s, const wire::create_topics_request& request, const request_context& context);
 awaitable<wire::delete_topics_response> delete_topics(services& s, const wire::delete_topics_request& request, const request_context& context);
 awaitable<wire::create_partitions_response> create_partitions(services& s, const wire::create_partitions_request& request, const request_context& context);
+awaitable<wire::alter_configs_response> alter_configs(services& s, const wire::alter_configs_request& request, const request_context& context);
+awaitable<wire::incremental_alter_configs_response> incremental_alter_configs(services& s, const wire::incremental_alter_configs_request& request, const request_context& context);
+awaitable<wire::list_config_resources_response> list_config_resources(services& s, const wire::list_config_resources_request& request, const request_context& context);
 awaitable<wire::describe_configs_response> describe_configs(services& s, const wire::describe_configs_request& request, const request_context& context);
 wire::describe_cluster_response describe_cluster(services& s, const wire::describe_cluster_request& request, const request_context& context);
 }  // namespace yaks::handlers

@@ -34,8 +34,11 @@ YAKS_ANSWER(create_topics);
 YAKS_ANSWER(delete_topics);
 YAKS_ANSWER(init_producer_id);
 YAKS_ANSWER(describe_configs);
+YAKS_ANSWER(alter_configs);
 YAKS_ANSWER(create_partitions);
+YAKS_ANSWER(incremental_alter_configs);
 YAKS_ANSWER(describe_cluster);
+YAKS_ANSWER(list_config_resources);
 #undef YAKS_ANSWER
 
 class broker_world : public ingest_world {

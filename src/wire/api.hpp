@@ -30,8 +30,11 @@ enum class api_key : std::int16_t {
   delete_topics = 20,
   init_producer_id = 22,
   describe_configs = 32,
+  alter_configs = 33,
   create_partitions = 37,
+  incremental_alter_configs = 44,
   describe_cluster = 60,
+  list_config_resources = 74,
 };
 
 struct api {
@@ -60,8 +63,11 @@ inline constexpr std::array apis{
     api{api_key::delete_topics, "DeleteTopics", {1, 6}, 1, 4, ""},
     api{api_key::init_producer_id, "InitProducerId", {0, 5}, 0, 2, "without a transactional id"},
     api{api_key::describe_configs, "DescribeConfigs", {1, 4}, 1, 4, ""},
+    api{api_key::alter_configs, "AlterConfigs", {0, 2}, 0, 2, "replaces all settings of a topic or group"},
     api{api_key::create_partitions, "CreatePartitions", {0, 3}, 0, 2, ""},
+    api{api_key::incremental_alter_configs, "IncrementalAlterConfigs", {0, 1}, 0, 1, "of topics and groups"},
     api{api_key::describe_cluster, "DescribeCluster", {0, 2}, 0, 0, ""},
+    api{api_key::list_config_resources, "ListConfigResources", {0, 1}, 0, 0, ""},
 };
 
 // nullptr when no such API is served.

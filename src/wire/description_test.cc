@@ -45,6 +45,14 @@ struct type_name<std::int16_t> {
   static std::string get() { return "int16"; }
 };
 template <>
+struct type_name<std::uint16_t> {
+  static std::string get() { return "uint16"; }
+};
+template <>
+struct type_name<double> {
+  static std::string get() { return "float64"; }
+};
+template <>
 struct type_name<std::int32_t> {
   static std::string get() { return "int32"; }
 };
@@ -277,7 +285,10 @@ TEST(description, equals_kafkas_field_lists) {
   });
   compare<request_header>("RequestHeader", compared);
   compare<response_header>("ResponseHeader", compared);
-  EXPECT_EQ(compared, 228u);  // 456 golden lines, two per version
+  // Every version of every message, but for Fetch 3, which Kafka does not have any more.
+  std::size_t versions = 0;
+  for (const auto& codec : all_codecs()) versions += std::size_t(codec.valid.last - codec.valid.first + 1);
+  EXPECT_EQ(compared, versions - 2);
 }
 
 // A description could bind a name to the wrong member of the same type, which no comparison of names or bytes sees.

@@ -145,7 +145,8 @@ TEST(api, table_is_as_promised) {
   EXPECT_EQ(ranges,
             "Produce 3-11\nFetch 3-12\nListOffsets 1-11\nMetadata 0-13\nOffsetCommit 2-10\nOffsetFetch 1-10\n"
             "FindCoordinator 0-6\nApiVersions 0-4\nCreateTopics 2-7\nDeleteTopics 1-6\nInitProducerId 0-5\n"
-            "DescribeConfigs 1-4\nCreatePartitions 0-3\nDescribeCluster 0-2\n");
+            "DescribeConfigs 1-4\nAlterConfigs 0-2\nCreatePartitions 0-3\nIncrementalAlterConfigs 0-1\nDescribeCluster 0-2\n"
+            "ListConfigResources 0-1\n");
   EXPECT_EQ(find_api(api_key::produce)->shown_first, 0);
   for (const auto& row : apis)
     if (row.key != api_key::produce) EXPECT_EQ(row.shown_first, row.served.first) << row.name;

@@ -1,5 +1,6 @@
 // Every message, for what must treat them all alike: tests, fuzzing, tools. A handler includes its own.
 #pragma once
+#include "wire/messages/alter_configs.hpp"
 #include "wire/messages/api_versions.hpp"
 #include "wire/messages/create_partitions.hpp"
 #include "wire/messages/create_topics.hpp"
@@ -8,7 +9,9 @@
 #include "wire/messages/describe_configs.hpp"
 #include "wire/messages/fetch.hpp"
 #include "wire/messages/find_coordinator.hpp"
+#include "wire/messages/incremental_alter_configs.hpp"
 #include "wire/messages/init_producer_id.hpp"
+#include "wire/messages/list_config_resources.hpp"
 #include "wire/messages/list_offsets.hpp"
 #include "wire/messages/metadata.hpp"
 #include "wire/messages/offset_commit.hpp"
@@ -32,7 +35,10 @@ void for_each_api(Visit&& visit) {
   visit.template operator()<delete_topics_request, delete_topics_response>();
   visit.template operator()<init_producer_id_request, init_producer_id_response>();
   visit.template operator()<describe_configs_request, describe_configs_response>();
+  visit.template operator()<alter_configs_request, alter_configs_response>();
   visit.template operator()<create_partitions_request, create_partitions_response>();
+  visit.template operator()<incremental_alter_configs_request, incremental_alter_configs_response>();
   visit.template operator()<describe_cluster_request, describe_cluster_response>();
+  visit.template operator()<list_config_resources_request, list_config_resources_response>();
 }
 }  // namespace yaks::wire

@@ -27,6 +27,7 @@ public class GoldenBytes {
     JsonNodeFactory json = JsonNodeFactory.instance;
     String name = type.toString();
     long n = sparse ? 0 : ++counter;
+    if (sparse && type instanceof NullableSchema) return json.nullNode();
     if (type instanceof Schema) return struct((Schema) type);
     if (type.arrayElementType().isPresent()) {
       if (sparse && type.isNullable()) return json.nullNode();
@@ -38,6 +39,8 @@ public class GoldenBytes {
       case "BOOLEAN": return json.booleanNode(!sparse && n % 2 == 0);
       case "INT8": return json.numberNode((int) (byte) (n % 2 == 0 ? 20 + n % 100 : -20 - n % 100));
       case "INT16": return json.numberNode((int) (short) (sparse ? 0 : n * 0x0101));
+      case "UINT16": return json.numberNode((int) (sparse ? 0 : n * 0x0307 % 65536));
+      case "FLOAT64": return json.numberNode(sparse ? 0.0 : n + 0.25);
       case "INT32": return json.numberNode((int) (sparse ? 0 : n % 3 == 0 ? -1000 - n : n * 0x01020304L));
       case "INT64": return json.numberNode(sparse ? 0L : n % 3 == 0 ? -1000 - n : n * 0x0102030405060708L);
       case "UUID": return json.textNode(new org.apache.kafka.common.Uuid(sparse ? 0 : n * 0x1111111111111L, sparse ? 0 : n).toString());
