@@ -198,7 +198,7 @@ outcome state::apply_command(const alter_topic_configs& c, changes& changed) {
   return simple_outcome{};
 }
 
-outcome state::apply_command(const move_log_start& c, changes&) {
+outcome state::apply_command(const move_log_start& c, changes& changed) {
   auto found = topics_.find(c.topic);
   if (found == topics_.end()) return log_start_outcome{apply_error::unknown_topic};
   auto& partitions = found->second->partitions;
@@ -213,6 +213,7 @@ outcome state::apply_command(const move_log_start& c, changes&) {
     digest_ -= hash_of(at, p);
     p.log_start = to;
     digest_ += hash_of(at, p);
+    changed.advanced.push_back(at);
   }
   return log_start_outcome{apply_error::none, p.log_start};
 }

@@ -86,7 +86,7 @@ struct agent {
 
 // What one entry changed, for those who wait for it.
 struct changes {
-  std::vector<topic_partition> advanced;  // their high watermark grew
+  std::vector<topic_partition> advanced;  // their high watermark or log start grew
   std::vector<topic_id> topics;  // made, or other than before in configs or number of partitions
   std::vector<topic_id> deleted;
   std::vector<std::string> groups;  // their committed offsets are others
