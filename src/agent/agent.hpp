@@ -6,9 +6,13 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "cache/block_cache.hpp"
 #include "config/settings.hpp"
+#include "console/cluster_numbers.hpp"
+#include "console/own_numbers.hpp"
+#include "console/topic_survey.hpp"
 #include "fetch/byte_budget.hpp"
 #include "fetch/fetcher.hpp"
 #include "fetch/offset_lookup.hpp"
@@ -62,6 +66,10 @@ class agent {
   awaitable<void> run(stop_request& stop);
   bool is_ready() const { return serving_ && log_.is_fresh(); }
   std::uint16_t port() const { return server_.port(); }
+  // For the dashboard, which whoever runs the agent serves beside it.
+  console::own_numbers& numbers() { return numbers_; }
+  console::topic_survey& topic_survey() { return topic_survey_; }
+  std::vector<console::other_agent> other_agents() const;
   // Called once, when clients are served.
   std::function<void()> on_ready = [] {};
 
@@ -71,6 +79,7 @@ class agent {
   awaitable<void> shut_down();
   awaitable<void> finish(time_point deadline);
   void applied(const metadata::changes& changes);
+  void stored(topic_id topic, const ingest::stored_share& share);
 
   runtime& rt_;
   metadata::metastore& store_;
@@ -94,6 +103,8 @@ class agent {
   handlers::services services_;
   handlers::dispatcher dispatcher_;
   kafka_server server_;
+  console::own_numbers numbers_;
+  console::topic_survey topic_survey_;
   task_group tasks_;
   bool serving_ = false;
 };

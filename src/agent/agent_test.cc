@@ -197,6 +197,54 @@ TEST(agent, starts_serves_and_stops) {
   });
 }
 
+// What the dashboard and a bill by topic are made of. Also records of acks 0, which nobody waits for, and none twice.
+TEST(agent, counts_what_clients_do) {
+  cluster c;
+  c.play([&]() -> awaitable<void> {
+    auto* a = co_await c.start(1);
+    co_await c.until([&] { return a->ready; });
+    auto total = [&](const char* name, std::string topic = "") {
+      double sum = 0;
+      a->metrics.visit_series(name, [&](const auto& one) {
+        if (topic.empty() || one.with == metrics::labels{{"topic", topic}})
+          sum += one.distribution ? double(one.distribution->count()) : one.value;
+      });
+      return sum;
+    };
+    auto k = co_await c.connect(1);
+    for (auto topic : {"t", "u"}) EXPECT_EQ(co_await k->make_topic(topic), error_code::none);
+    co_await k->produce("t", "a", of_producer(7, 0));
+    co_await k->produced();
+    co_await k->produce("t", "a", of_producer(7, 0));  // again: it is in the log already
+    co_await k->produced();
+    co_await k->produce("u", "b", {}, 0);
+    co_await c.rt.sleep_for(5s);
+    EXPECT_EQ(total("yaks_produce_records_total", "t"), 1);
+    EXPECT_EQ(total("yaks_produce_records_total", "u"), 1);
+    EXPECT_EQ(total("yaks_produce_bytes_total", "t"), double(batch_bytes({"a"}, of_producer(7, 0)).size()));
+    EXPECT_DOUBLE_EQ(total("yaks_topic_put_share_total"), total("yaks_buffer_flushes_total"));
+    EXPECT_EQ(total("yaks_topic_put_share_total", "u"), 1);
+    EXPECT_EQ(total("yaks_buffer_wait_duration_seconds"), total("yaks_buffer_flushes_total"));
+    EXPECT_EQ(total("yaks_end_to_end_duration_seconds"), 0);
+    co_await k->fetch("t", 0);
+    co_await k->fetched();
+    EXPECT_EQ(total("yaks_end_to_end_duration_seconds"), 1);
+    // And says so to whoever asks for its numbers.
+    EXPECT_NE(a->the_agent->numbers().numbers({}).find("\"node\":1,"), std::string::npos);
+    EXPECT_TRUE(a->the_agent->other_agents().empty());
+    auto* b = co_await c.start(2);
+    co_await c.until([&] { return b->ready; });
+    co_await c.rt.sleep_for(1s);
+    auto others = a->the_agent->other_agents();
+    EXPECT_EQ(others.size(), 1u);
+    if (!others.empty()) EXPECT_EQ(others[0].node, 2);
+    for (auto* m : {a, b}) {
+      m->stop.ask();
+      co_await c.until([&] { return m->ended; });
+    }
+  });
+}
+
 TEST(agent, stopped_while_it_starts_ends_at_once) {
   cluster c;
   c.log.hooks.before_read = [] { return std::optional(metadata::log_error::unavailable); };

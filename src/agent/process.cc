@@ -15,6 +15,7 @@
 
 #include "agent/agent.hpp"
 #include "agent/version.hpp"
+#include "console/dashboard.hpp"
 #include "metastores/postgres/postgres_metastore.hpp"
 #include "metastores/sqlite/sqlite_metastore.hpp"
 #include "net/http_server.hpp"
@@ -45,7 +46,16 @@ class process {
   awaitable<void> serve_from(std::unique_ptr<listener> serving, std::unique_ptr<listener> scraping);
   http::server_response answer(const http::server_request& request, const agent& server) const;
   telemetry::otlp_settings otlp_settings();
-  awaitable<void> run_beside(agent& server, task_group& beside, http::server* health, telemetry::otlp_exporter* exporter);
+  // What runs beside an agent, each part where settings ask for it.
+  struct side_parts {
+    std::optional<http::server> health;
+    std::optional<telemetry::otlp_exporter> exporter;
+    std::optional<console::cluster_numbers> cluster;
+    std::optional<console::dashboard> dashboard;
+    std::optional<http::server> pages;
+  };
+  void make_console(agent& server, side_parts& into);
+  awaitable<void> run_beside(agent& server, task_group& beside, side_parts& parts);
 
   const config::settings& settings_;
   real_runtime runtime_;
@@ -54,6 +64,7 @@ class process {
   std::unique_ptr<metadata::metastore> store_;
   std::unique_ptr<object_store> objects_;
   std::string objects_description_;
+  std::unique_ptr<listener> console_at_;
   stop_request stop_;
   time_point begun_;
 };
@@ -68,7 +79,8 @@ std::unique_ptr<listener> process::listen(std::string host, std::uint16_t port, 
     else if (error.code() == boost::system::errc::permission_denied)
       advice = fmt::format("Low ports need root or CAP_NET_BIND_SERVICE; {} chooses another one", setting);
     else
-      advice = "YAKS_BROKER_HOST has to be an address of this machine; 0.0.0.0 is all of them";
+      advice = fmt::format("{} has to be an address of this machine; 0.0.0.0 is all of them",
+                           setting == "YAKS_CONSOLE_PORT" ? "YAKS_CONSOLE_HOST" : "YAKS_BROKER_HOST");
     throw std::runtime_error(
         fmt::format("cannot listen on {}:{} ({}): {}. {}", host, port, setting, error.code().message(), advice));
   }
@@ -138,6 +150,7 @@ awaitable<void> process::serve() {
   auto serving = listen(s.listener.host, s.listener.port, "YAKS_BROKER_PORT");
   std::unique_ptr<listener> scraping;
   if (s.metrics.enabled) scraping = listen(s.listener.host, s.metrics.port, "YAKS_METRICS_PORT");
+  if (s.console.port != 0) console_at_ = listen(s.console.host, s.console.port, "YAKS_CONSOLE_PORT");
   store_ = make_metastore();
   co_await store_->open();
   // From here on the store has tasks of its own: it is closed on every way out.
@@ -166,25 +179,44 @@ awaitable<void> process::serve_from(std::unique_ptr<listener> serving, std::uniq
     spdlog::info("ready after {} ms: serving Kafka clients on {}:{}, advertised as {}:{}", took, s.listener.host, server.port(),
                  s.listener.advertised_host, s.listener.advertised_port != 0 ? s.listener.advertised_port : server.port());
   };
-  std::optional<http::server> health;
+  side_parts parts;
   if (scraping) {
     spdlog::info("metrics on http://{}:{}/metrics, health on /healthz and /readyz", s.listener.host, scraping->port());
-    health.emplace(runtime_, *scraping, [&](const http::server_request& request) { return answer(request, server); });
+    parts.health.emplace(runtime_, *scraping, [&](const http::server_request& request) { return answer(request, server); });
   }
-  std::optional<telemetry::otlp_exporter> exporter;
   if (!s.otlp.endpoint.empty()) {
     spdlog::info("metrics are sent to {} every {} ms", s.otlp.endpoint, s.otlp.interval.count());
-    exporter.emplace(runtime_, network_, metrics_, otlp_settings());
+    parts.exporter.emplace(runtime_, network_, metrics_, otlp_settings());
   }
+  if (console_at_) make_console(server, parts);
   task_group beside(runtime_.executor());
-  co_await run_then_close(run_beside(server, beside, health ? &*health : nullptr, exporter ? &*exporter : nullptr), beside);
+  co_await run_then_close(run_beside(server, beside, parts), beside);
 }
 
-awaitable<void> process::run_beside(agent& server, task_group& beside, http::server* health, telemetry::otlp_exporter* exporter) {
-  if (health) beside.spawn(health->run());
-  if (exporter) beside.spawn(exporter->run());
+void process::make_console(agent& server, side_parts& into) {
+  const auto& s = settings_.console;
+  spdlog::info("dashboard on http://{}:{}/{}", s.host, console_at_->port(), s.token.empty() ? "" : ", which asks for YAKS_CONSOLE_TOKEN");
+  if (s.token.empty() && s.host != "localhost" && !s.host.starts_with("127.") && s.host != "::1")
+    spdlog::warn("everybody who reaches {}:{} can look at the dashboard: YAKS_CONSOLE_TOKEN makes it ask for a token", s.host,
+                 console_at_->port());
+  into.cluster.emplace(runtime_, network_, server.numbers(), [&server] { return server.other_agents(); },
+                       console::cluster_numbers_settings{.credentials = {}});
+  into.dashboard.emplace(runtime_, *into.cluster, server.topic_survey(),
+                         console::dashboard_settings{.cluster_id = store_->cluster_id(),
+                                                     .node = settings_.process.node_id,
+                                                     .host = s.host,
+                                                     .token = s.token,
+                                                     .storage_dollars_per_gb_month = settings_.prices.storage_per_gb_month});
+  into.pages.emplace(runtime_, *console_at_, [&into](const http::server_request& request) { return into.dashboard->answer(request); });
+}
+
+awaitable<void> process::run_beside(agent& server, task_group& beside, side_parts& parts) {
+  if (parts.health) beside.spawn(parts.health->run());
+  if (parts.exporter) beside.spawn(parts.exporter->run());
+  if (parts.dashboard) beside.spawn(parts.dashboard->run());
+  if (parts.pages) beside.spawn(parts.pages->run());
   co_await first_of(server.run(stop_), beside.failed());
-  if (exporter) co_await exporter->push();  // what was counted since the last message
+  if (parts.exporter) co_await parts.exporter->push();  // what was counted since the last message
 }
 
 telemetry::otlp_settings process::otlp_settings() {

@@ -173,15 +173,12 @@ constexpr definition table[] = {
 
   {.name = "CONSOLE_PORT", .in = group::console, .type = kind::port, .fallback = "0", .least = 0, .most = port_max,
    .help = "Port of a web page that shows the whole cluster, served by this agent; 0 means none.",
-   .pending = "the dashboard is being built",
    .store = [](settings& s, const value& v) { s.console.port = v.port(); }},
   {.name = "CONSOLE_HOST", .in = group::console, .type = kind::word, .fallback = "127.0.0.1",
    .help = "Address that the page is served on.",
-   .pending = "the dashboard is being built",
    .store = [](settings& s, const value& v) { s.console.host = v.text; }},
   {.name = "CONSOLE_TOKEN", .in = group::console, .type = kind::secret, .fallback = "",
    .help = "The page asks for this before it shows anything; empty means that everybody who reaches the port may look. Never printed.",
-   .pending = "the dashboard is being built",
    .store = [](settings& s, const value& v) { s.console.token = v.text; }},
 
   {.name = "GROUPCACHE_ENABLED", .in = group::cache_peers, .type = kind::truth, .fallback = "false",

@@ -160,6 +160,10 @@ awaitable<fetch_result> fetcher::read(fetch_request request, survey seen) {
         answer.records += b.record_count;
       }
       range.append_slices(begin, end, answer.batches);
+      if (end > begin) {
+        answer.end = range.batches()[end - 1].end_offset();
+        answer.newest = range.batches()[end - 1].max_timestamp;
+      }
     }
     budget -= std::int64_t(answer.bytes);
   }

@@ -46,6 +46,9 @@ struct partition_data {
   std::vector<shared_bytes> batches;  // slices of the cache's memory, ready to be sent
   std::uint64_t bytes = 0;
   std::uint64_t records = 0;
+  // Where the batches end, and the newest timestamp in the last of them.
+  offset end{-1};
+  timestamp_ms newest = no_timestamp;
 };
 
 struct fetch_result {

@@ -73,6 +73,8 @@ awaitable<fetch_answer> fetch(services& s, const wire::fetch_request& request, c
       out.records->parts = std::move(data.batches);
       bytes += data.bytes;
       records += data.records;
+      if (data.end == data.high_watermark && data.newest > timestamp_ms(0))
+        s.topics.end_to_end_seconds().observe(double(std::max<std::int64_t>(s.rt.wall_clock() - data.newest, 0)) / 1000);
     }
     if (!topic || bytes == 0) continue;
     auto& series = s.topics.of(*topic);

@@ -36,7 +36,6 @@ struct accepted_produce {
     ingest::ticket ticket;
     std::size_t topic, partition;                     // where in the answer
     topic_partition where;
-    std::uint64_t bytes, records;
   };
   std::vector<pending_partition> pending;
   time_point deadline;

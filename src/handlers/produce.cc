@@ -135,9 +135,7 @@ awaitable<accepted_produce> accept_produce(services& s, const wire::produce_requ
           accepted.pending.push_back({.ticket = {},
                                       .topic = accepted.answer.responses.size() - 1,
                                       .partition = topic_answer.partition_responses.size() - 1,
-                                      .where = where,
-                                      .bytes = info->bytes,
-                                      .records = info->record_count});
+                                      .where = where});
         }
       }
       accepted.has_error |= answer.error_code != error_code::none;
@@ -171,10 +169,6 @@ awaitable<wire::produce_response> finish_produce(services& s, accepted_produce a
     if (!topic) continue;  // stored, and deleted since
     if (topic->settings.is_log_append_time) answer.log_append_time_ms = result.append_time.value();
     answer.log_start_offset = topic->partitions[std::size_t(pending.where.partition.value())].log_start.value();
-    if (result.duplicate) continue;
-    auto& series = s.topics.of(*topic);
-    series.produce_bytes.add(double(pending.bytes));
-    series.produce_records.add(double(pending.records));
   }
   co_return std::move(accepted.answer);
 }

@@ -47,20 +47,24 @@ class producer_ids {
   event refilled_;
 };
 
-// Bytes and records by topic. Series are made at a topic's first use and dropped when it is deleted.
+// Bytes and records by topic, and how old the newest record is when a consumer gets it. Series are made at a topic's first use and
+// dropped when it is deleted.
 class topic_metrics {
  public:
-  explicit topic_metrics(metrics::registry& registry) : registry_(registry) {}
+  explicit topic_metrics(metrics::registry& registry);
   struct series {
     std::string name;
-    metrics::counter &produce_bytes, &produce_records, &fetch_bytes, &fetch_records;
+    metrics::counter &produce_bytes, &produce_records, &fetch_bytes, &fetch_records, &put_share;
   };
   series& of(const metadata::topic& topic);
   void forget(topic_id id);
+  void stored(const metadata::topic& topic, const ingest::stored_share& share);
+  metrics::histogram& end_to_end_seconds() { return end_to_end_; }
 
  private:
   metrics::registry& registry_;
   std::unordered_map<topic_id, series> by_topic_;
+  metrics::histogram& end_to_end_;
 };
 
 struct services {

@@ -70,6 +70,8 @@ write_buffer::write_buffer(runtime& rt, object_store& objects, metadata::replica
       flush_seconds_(metrics.add_histogram("yaks_buffer_flush_duration_seconds",
                                            "Time from the first batch of a flush to its commit.",
                                            metrics::latency_seconds_buckets())),
+      wait_seconds_(metrics.add_histogram("yaks_buffer_wait_duration_seconds", "Time from the first batch of a flush to its upload.",
+                                          metrics::latency_seconds_buckets())),
       put_seconds_(metrics.add_histogram("yaks_buffer_s3_put_duration_seconds", "Time to store the object of a flush.",
                                          metrics::latency_seconds_buckets())),
       flush_sizes_(metrics.add_histogram("yaks_buffer_flush_bytes", "Bytes in one flush.", metrics::bytes_buckets())) {
@@ -139,6 +141,7 @@ awaitable<void> write_buffer::seal_when_due() {
     // What arrives while all uploads are busy shares this flush's PUT, or opens the next one.
     while (under_way_.size() >= settings_.uploads_max) co_await settled_.wait();
     if (!by_size) budget_.take(rt_.now());
+    wait_seconds_.observe(seconds(rt_.now() - f->opened_at_));
     (by_size ? flushes_by_size_ : flushes_by_budget_).add();
     open_.pop_front();
     f->previous_ = last_sealed_ && !last_sealed_->done_ ? last_sealed_ : nullptr;
@@ -196,6 +199,7 @@ awaitable<void> write_buffer::store(flush& f) {
     co_return;
   }
   take_outcome(f, *built, *committed);
+  report(f, *built);
   remember(f, *built);
 }
 
@@ -281,6 +285,24 @@ void write_buffer::take_outcome(flush& f, const built_object& built, const metad
       bool came_again = b.info.producer_epoch == g.producer_epoch && b.info.base_sequence == g.base_sequence;
       if (came_again || b.info.producer_epoch > g.producer_epoch) gaps_.erase(found);
     }
+  }
+}
+
+void write_buffer::report(const flush& f, const built_object& built) const {
+  std::size_t i = 0;
+  for (const auto& t : built.commit.topics) {
+    stored_share share;
+    std::uint64_t bytes = 0;
+    for (const auto& p : t.partitions)
+      for (const auto& b : p.batches) {
+        const auto& r = f.results_[built.order[i++]];
+        bytes += b.bytes;
+        if (r.error != produce_error::none || r.duplicate) continue;
+        share.bytes += b.bytes;
+        share.records += b.record_count;
+      }
+    share.put = f.bytes_ > 0 ? double(bytes) / double(f.bytes_) : 0;
+    settings_.stored(t.topic, share);
   }
 }
 

@@ -11,6 +11,7 @@
 // connections back above it. On the agent's executor only.
 #pragma once
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -29,6 +30,12 @@
 #include "runtime/task_group.hpp"
 
 namespace yaks::ingest {
+// What a flush has stored of one topic.
+struct stored_share {
+  std::uint64_t bytes = 0, records = 0;  // that are new: not refused, not stored before
+  double put = 0;                        // of the object's PUT, by bytes: all topics of a flush add up to 1
+};
+
 struct write_buffer_settings {
   duration flush_interval = 250ms;  // YAKS_FLUSH_INTERVAL_MS: at most one small PUT per interval, on average
   std::size_t flush_bytes = 5u << 20;  // YAKS_FLUSH_BYTES: a buffer this full is flushed without waiting
@@ -40,6 +47,7 @@ struct write_buffer_settings {
   std::size_t uploads_max = 8;       // at the same time
   // One commit must fit one log entry (2 MiB): at most about 26 bytes a batch and 60 a partition with its topic.
   std::size_t flush_batches_max = 20'000;
+  std::function<void(topic_id, const stored_share&)> stored = [](topic_id, const stored_share&) {};
 };
 
 enum class produce_error {
@@ -111,6 +119,7 @@ class write_buffer {
   void forget_old_gaps();
   void take_outcome(flush& f, const built_object& built, const metadata::commit_outcome& outcome);
   void remember(const flush& f, const built_object& built);
+  void report(const flush& f, const built_object& built) const;
   std::shared_ptr<flush> open_flush();
 
   runtime& rt_;
@@ -137,6 +146,6 @@ class write_buffer {
   throttled_log not_stored_;  // a store that is away fails several flushes a second
   task_group tasks_;
   metrics::counter &flushes_by_budget_, &flushes_by_size_, &failures_, &withheld_, &flushed_bytes_, &flushed_batches_;
-  metrics::histogram &flush_seconds_, &put_seconds_, &flush_sizes_;
+  metrics::histogram &flush_seconds_, &wait_seconds_, &put_seconds_, &flush_sizes_;
 };
 }  // namespace yaks::ingest

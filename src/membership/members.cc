@@ -27,6 +27,7 @@ awaitable<void> members::run() {
     renewals_.add();
     if (got) {
       failures = 0;
+      renewed_at_ = rt_.now();
       live_ = std::set<incarnation>(got->begin(), got->end());
       co_await fence_lapsed();
       co_await rt_.sleep_for(settings_.heartbeat);
@@ -87,6 +88,13 @@ bool members::is_first() const {
   for (const auto& [who, what] : log_.current().agents())
     if (is_live(who, what)) return who == log_.self();
   return false;
+}
+
+std::vector<std::pair<incarnation, const metadata::register_agent*>> members::agents() const {
+  std::vector<std::pair<incarnation, const metadata::register_agent*>> all;
+  for (const auto& [who, what] : log_.current().agents())
+    if (is_live(who, what)) all.emplace_back(who, &what.registration);
+  return all;
 }
 
 node_id members::self() const {

@@ -4,7 +4,9 @@
 // renews its own and reads all others' in the same call; the one with the smallest incarnation then fences who lapsed. An agent
 // that comes back after that finds itself fenced and starts over. On the agent's executor only.
 #pragma once
+#include <optional>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "membership/routing.hpp"
@@ -33,6 +35,11 @@ class members {
   std::vector<broker> brokers() const;
   // True for one of the live agents: what one does for all is done by it. Two may believe it for a moment.
   bool is_first() const;
+  // Live agents that have registered; the pointers hold until the log moves on.
+  std::vector<std::pair<incarnation, const metadata::register_agent*>> agents() const;
+  // When the lease was last renewed; nothing before the first time.
+  std::optional<time_point> renewed_at() const { return renewed_at_; }
+  duration lease_ttl() const { return settings_.lease_ttl; }
   // What this agent is called: the id of the broker at its address.
   node_id self() const;
 
@@ -45,6 +52,7 @@ class members {
   metadata::replica& log_;
   members_settings settings_;
   std::set<incarnation> live_;  // as the store last said
+  std::optional<time_point> renewed_at_;
   metrics::counter &renewals_, &failures_, &fenced_;
 };
 }  // namespace yaks::membership

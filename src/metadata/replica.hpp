@@ -72,6 +72,8 @@ class replica {
   timestamp_ms log_time() const { return log_time_; }
   // False when the log has not been heard of for stale_after: fetches must fail rather than serve old data.
   bool is_fresh() const;
+  // When it was last heard of.
+  time_point heard_at() const { return heard_; }
 
   // Appends the command and answers its outcome when it has been applied here: durable and visible. Commands are
   // appended in the order of the calls. While the store is away this waits, as long as pending_bytes_max allows; what

@@ -13,6 +13,10 @@ std::string_view reason(unsigned status) {
       return "OK";
     case 400:
       return "Bad Request";
+    case 401:
+      return "Unauthorized";
+    case 403:
+      return "Forbidden";
     case 404:
       return "Not Found";
     case 405:
@@ -29,13 +33,17 @@ std::string_view reason(unsigned status) {
 }
 
 awaitable<void> send(byte_stream& to, const server_response& answer, bool with_body, bool keep) {
+  std::size_t bytes = answer.body.size();
+  for (const auto& segment : answer.more) bytes += segment.size();
   std::string head = fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n", answer.status,
-                                 reason(answer.status), answer.content_type, answer.body.size());
+                                 reason(answer.status), answer.content_type, bytes);
+  for (const auto& [name, value] : answer.fields) head += fmt::format("{}: {}\r\n", name, value);
   if (answer.status == 405) head += "Allow: GET, HEAD\r\n";
   if (!keep) head += "Connection: close\r\n";
   head += "\r\n";
   std::vector<shared_bytes> segments{shared_bytes::copy_of(as_bytes(head))};
-  if (with_body) segments.push_back(shared_bytes::copy_of(as_bytes(answer.body)));
+  if (with_body && !answer.body.empty()) segments.push_back(shared_bytes::copy_of(as_bytes(answer.body)));
+  if (with_body) segments.insert(segments.end(), answer.more.begin(), answer.more.end());
   co_await to.write_all(std::move(segments));
 }
 
@@ -109,14 +117,32 @@ awaitable<server::after> server::serve_one(byte_stream& stream, reader& from) {
       co_return after::close;
     }
     server_response answer;
+    bool interim = false;
     try {
       std::size_t question = std::min(head->target.find('?'), head->target.size());
       server_request request{
           .method = head->method, .path = head->target.substr(0, question), .query = "", .fields = head->fields};
       if (question < head->target.size()) request.query = head->target.substr(question + 1);
       answer = answer_(request);
+      interim = answer.later && head->minor_version >= 1;
     } catch (const std::exception& error) {
       answer = {.status = 500, .body = fmt::format("{}\n", error.what())};
+    }
+    if (interim) {
+      std::vector<shared_bytes> under_way{shared_bytes::copy_of(as_bytes("HTTP/1.1 102 Processing\r\n\r\n"))};
+      co_await stream.write_all(std::move(under_way));
+    }
+    if (auto later = std::move(answer.later)) {
+      std::string problem;
+      try {
+        answer = co_await later();
+      } catch (const boost::system::system_error& error) {
+        if (error.code() == asio::error::operation_aborted) throw;
+        problem = error.what();
+      } catch (const std::exception& error) {
+        problem = error.what();
+      }
+      if (!problem.empty()) answer = {.status = 500, .body = problem + "\n"};
     }
     bool keep = keeps_alive(head->minor_version, head->fields);
     co_await send(stream, answer, head->method == "GET", keep);

@@ -1,7 +1,9 @@
-// A small HTTP/1.1 server for metrics and health: GET and HEAD, answers from memory, everything bounded.
+// A small HTTP/1.1 server for metrics, health and peers: GET and HEAD, answers from memory, everything bounded.
 #pragma once
 #include <functional>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "net/http.hpp"
 #include "runtime/event.hpp"
@@ -19,8 +21,14 @@ struct server_response {
   unsigned status = 200;
   std::string content_type = "text/plain; charset=utf-8";
   std::string body;
+  std::vector<shared_bytes> more;  // of the body, sent without a copy
+  std::shared_ptr<void> keep;      // let go of when all is sent
+  // Where the answer takes a while: the client is told at once that it is under way (102, RFC 2518), then gets what this
+  // makes; the rest of this struct is not looked at.
+  std::function<awaitable<server_response>()> later;
+  headers fields;  // besides those that the server writes
 };
-// Runs on the executor and must not block. What it throws becomes a 500.
+// Runs on the executor and must not block. What it, or `later`, throws becomes a 500.
 using handler = std::function<server_response(const server_request&)>;
 
 struct server_settings {

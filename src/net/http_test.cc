@@ -274,7 +274,27 @@ struct http_serving : http_exchange {
   server_response handle(const server_request& request) {
     if (request.path == "/throws") throw std::runtime_error("broken handler");
     if (request.path == "/echo") return {.body = request.method + " " + request.query};
+    if (request.path == "/fields") return {.status = 401, .body = "no", .fields = {{"X-One", "1"}, {"X-Two", "a b"}}};
+    if (request.path == "/parts") return {.body = "a", .more = {bytes("bc"), bytes("d")}, .keep = counted()};
+    if (request.path == "/later") {
+      server_response slow;
+      slow.later = [this]() -> awaitable<server_response> {
+        co_await rt.sleep_for(3s);
+        co_return server_response{.body = "late", .keep = counted()};
+      };
+      return slow;
+    }
+    if (request.path == "/later-throws") {
+      server_response slow;
+      slow.later = []() -> awaitable<server_response> { throw std::runtime_error("broken later"); co_return server_response{}; };
+      return slow;
+    }
     return {.status = 404, .body = "not here\n"};
+  }
+  int kept = 0;
+  std::shared_ptr<void> counted() {
+    ++kept;
+    return std::shared_ptr<void>(this, [this](void*) { --kept; });
   }
   void serve(std::function<awaitable<void>(task_group&)> body) {
     run([&](task_group& tasks) -> awaitable<void> {
@@ -318,6 +338,54 @@ TEST_F(http_serving, answers_get_and_head) {
     EXPECT_EQ(
         got,
         "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 8\r\nConnection: close\r\n\r\n");
+  });
+}
+
+TEST_F(http_serving, headers_of_the_handler_go_out) {
+  serve([&](task_group&) -> awaitable<void> {
+    auto got = co_await send("GET /fields HTTP/1.1\r\nConnection: close\r\n\r\n");
+    EXPECT_TRUE(got.starts_with("HTTP/1.1 401 Unauthorized\r\n")) << got;
+    EXPECT_NE(got.find("\r\nX-One: 1\r\nX-Two: a b\r\n"), std::string::npos) << got;
+  });
+}
+
+TEST_F(http_serving, a_body_in_parts_goes_out_as_one_and_is_let_go_of) {
+  serve([&](task_group&) -> awaitable<void> {
+    auto got = co_await send("GET /parts HTTP/1.1\r\nConnection: close\r\n\r\n");
+    EXPECT_TRUE(got.ends_with("Content-Length: 4\r\nConnection: close\r\n\r\nabcd")) << got;
+    EXPECT_EQ(kept, 0);
+  });
+}
+
+TEST_F(http_serving, an_answer_that_takes_a_while_is_announced_at_once) {
+  serve([&](task_group&) -> awaitable<void> {
+    auto stream = co_await net.connect({"server", 80});
+    client_connection client(std::move(stream));
+    auto begun = rt.now();
+    for (int i = 0; i < 2; ++i) {  // and the connection is used again
+      bool heard_at_once = false;
+      auto watch = [&]() -> awaitable<void> {
+        co_await rt.sleep_for(1s);
+        heard_at_once = client.answered();
+      };
+      task_group watching(rt.executor());
+      auto talk = [&]() -> awaitable<void> {
+        watching.spawn(watch());
+        std::vector<shared_bytes> none;
+        auto got = co_await client.exchange(request_text("GET", "/later", {}), none, true, 100);
+        EXPECT_EQ(got.head.status, 200u);
+        EXPECT_EQ(as_text(got.body.view()), "late");
+      };
+      co_await run_then_close(talk(), watching);
+      EXPECT_TRUE(heard_at_once);
+      EXPECT_EQ(kept, 0);
+    }
+    EXPECT_GE(rt.now() - begun, 6s);
+    auto got = co_await send("GET /later-throws HTTP/1.1\r\nConnection: close\r\n\r\n");
+    EXPECT_TRUE(got.starts_with("HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 500 ")) << got;
+    EXPECT_TRUE(got.ends_with("broken later\n")) << got;
+    got = co_await send("GET /later HTTP/1.0\r\n\r\n");  // does not know of interim answers
+    EXPECT_TRUE(got.starts_with("HTTP/1.1 200 OK\r\n")) << got;
   });
 }
 

@@ -195,7 +195,7 @@ def storage_settings(store, migrate=True, bucket=None, create_bucket=True):
 
 def clean_environment():
     """Ours without anything that could configure an agent or give it credentials."""
-    return {k: v for k, v in os.environ.items() if not k.startswith(("YAKS_", "AWS_"))}
+    return {k: v for k, v in os.environ.items() if not k.startswith(("YAKS_", "AWS_", "OTEL_"))}
 
 
 class Agent:

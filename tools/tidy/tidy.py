@@ -13,7 +13,7 @@ import re
 import sys
 
 LAYERS = ["base", "model", "wire", "records", "metrics", "runtime", "net", "metadata", "metastores", "membership", "objects", "cache",
-          "ingest", "fetch", "upkeep", "server", "handlers", "telemetry", "config", "agent", "cli"]
+          "ingest", "fetch", "upkeep", "server", "handlers", "telemetry", "console", "config", "agent", "cli"]
 # Folders that may name the real world.
 REAL = {"runtime", "net", "objects", "metastores", "agent", "cli", "config"}
 OUTSIDE = [
