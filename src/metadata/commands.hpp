@@ -2,6 +2,7 @@
 // commands, and learns from their outcomes; only the application of the log changes the state.
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -126,10 +127,127 @@ struct offset_commit {
   bool operator==(const offset_commit&) const = default;
 };
 
+// By a member of the group's generation, or from outside of one: generation -1, no member.
 struct commit_group_offsets {
   std::string group;
   std::vector<offset_commit> offsets;
+  std::string member;
+  std::optional<std::string> instance;
+  std::int32_t generation = -1;
+  std::int64_t retention_ms = -1;  // of these offsets; -1: the cluster's
   bool operator==(const commit_group_offsets&) const = default;
+};
+
+// ---- of classic groups (groups.hpp)
+
+struct group_protocol {
+  std::string name;
+  std::string metadata;  // the members' own business
+  bool operator==(const group_protocol&) const = default;
+};
+
+// A member wants to be in the next generation. Its answer may take long: it comes in group_changes::answers of whatever
+// entry completes the rebalance, under the number in `request`, which its agent has drawn.
+struct join_group {
+  std::string group;
+  std::string member;      // "" where it has no id yet
+  std::string new_member;  // the id that it gets then
+  std::optional<std::string> instance;
+  std::string client_id, client_host;
+  std::int32_t session_timeout_ms = 0;
+  std::int32_t rebalance_timeout_ms = 0;
+  std::string protocol_type;
+  std::vector<group_protocol> protocols;
+  bool needs_member_id = false;      // it must come again with the id that it is given (KIP-394)
+  bool can_skip_assignment = false;  // KIP-814
+  std::uint64_t request = 0;         // not 0
+  std::uint32_t initial_delay_ms = 0;  // settings of its agent, so that application depends on the log alone
+  std::uint32_t members_max = 0;
+  bool operator==(const join_group&) const = default;
+};
+
+struct group_assignment {
+  std::string member;
+  std::string assignment;
+  bool operator==(const group_assignment&) const = default;
+};
+
+struct sync_group {
+  std::string group;
+  std::string member;
+  std::optional<std::string> instance;
+  std::int32_t generation = 0;
+  std::optional<std::string> protocol_type, protocol;
+  std::vector<group_assignment> assignments;  // of the leader
+  std::uint64_t request = 0;                  // as in join_group
+  bool operator==(const sync_group&) const = default;
+};
+
+struct leaving_member {
+  std::string member;  // "": whoever has the instance id
+  std::optional<std::string> instance;
+  bool operator==(const leaving_member&) const = default;
+};
+
+struct leave_group {
+  std::string group;
+  std::vector<leaving_member> members;
+  bool operator==(const leave_group&) const = default;
+};
+
+// The agent that appends this serves the member now, and judges its session.
+struct move_home {
+  std::string group;
+  std::string member;
+  bool operator==(const move_home&) const = default;
+};
+
+// The session has ended as its home saw it. Void where the member has had another home since, which has heard of it.
+struct expire_member {
+  std::string group;
+  std::string member;
+  std::uint64_t home_epoch = 0;
+  bool operator==(const expire_member&) const = default;
+};
+
+// The group's timer has run out, an agent believes: the entry's time decides. Void where it is another timer now.
+struct fire_group_timer {
+  std::string group;
+  std::uint64_t timer = 0;
+  bool operator==(const fire_group_timer&) const = default;
+};
+
+enum class group_removal : std::uint8_t {
+  group = 0,    // an empty group with all that it has committed
+  offsets = 1,  // these offsets
+  expired = 2,  // offsets older than the retention, and the group where nothing is left of it
+};
+struct remove_group_data {
+  std::string group;
+  group_removal what = group_removal::group;
+  std::vector<topic_partition> partitions;
+  std::int64_t retention_ms = 0;
+  bool operator==(const remove_group_data&) const = default;
+};
+
+// All that a member of the consumer protocol says (KIP-848, consumer_group.hpp). What is not there is as it was.
+struct consumer_heartbeat {
+  std::string group;
+  std::string member;
+  std::int32_t epoch = 0;  // 0 joins, -1 leaves, -2 leaves for a while, else that of the last answer
+  std::optional<std::string> instance, rack;
+  std::int32_t rebalance_timeout_ms = -1;
+  std::optional<std::vector<std::string>> topics;
+  std::optional<std::string> regex;
+  std::optional<std::vector<std::string>> regex_matches;  // of this regex, or of the one that the member has, as its agent finds
+  std::optional<std::string> assignor;
+  std::optional<std::vector<topic_partition>> owned;
+  std::string client_id, client_host;
+  std::int32_t session_timeout_ms = 0;  // settings of its agent
+  std::uint32_t members_max = 0;
+  bool operator==(const consumer_heartbeat&) const = default;
+  // It repeats all that there is to say, and wants all to be answered.
+  bool is_full() const { return rebalance_timeout_ms >= 0 && (topics || regex) && owned; }
 };
 
 // The index in the metastore holds the ranges of this partition up to `end`.
@@ -149,7 +267,9 @@ struct advance_index {
 
 using command = std::variant<register_agent, fence_agent, create_topic, delete_topic, create_partitions,
                              alter_topic_configs, commit_object, allocate_producer_ids, commit_group_offsets, advance_index,
-                             alter_group_configs, move_log_start>;
+                             alter_group_configs, move_log_start,
+                             join_group, sync_group, leave_group, move_home, expire_member, fire_group_timer,
+                             remove_group_data, consumer_heartbeat>;
 
 // ---- outcomes ------------------------------------------------------------------------------------------------------
 
@@ -191,11 +311,78 @@ struct producer_ids_outcome {
   std::uint32_t count = 0;
 };
 
-struct group_offsets_outcome {
-  std::vector<apply_error> errors;  // in the order of the command
+// What Kafka's error codes of the same names say.
+enum class group_error : std::uint8_t {
+  none,
+  unknown_member_id,
+  illegal_generation,
+  rebalance_in_progress,
+  fenced_instance_id,
+  inconsistent_group_protocol,
+  member_id_required,
+  group_max_size_reached,
+  group_id_not_found,
+  non_empty_group,
+  fenced_member_epoch,
+  stale_member_epoch,
+  unreleased_instance_id,
 };
 
-using outcome = std::variant<simple_outcome, commit_outcome, producer_ids_outcome, group_offsets_outcome, log_start_outcome>;
+struct group_offsets_outcome {
+  group_error error = group_error::none;  // of all: then none of them counts
+  std::vector<apply_error> errors;        // in the order of the command
+  std::vector<bool> subscribed;           // remove_group_data: kept, for the group reads that topic
+};
+
+struct joined_member {
+  std::string member;
+  std::optional<std::string> instance;
+  std::string metadata;  // of the protocol that was chosen
+  bool operator==(const joined_member&) const = default;
+};
+struct join_answer {
+  group_error error = group_error::none;
+  std::int32_t generation = -1;
+  std::string protocol_type;
+  std::string protocol;
+  std::string leader;
+  std::string member;
+  bool skip_assignment = false;
+  std::shared_ptr<const std::vector<joined_member>> members;  // the leader's answer has them; shared by copies of it
+};
+struct sync_answer {
+  group_error error = group_error::none;
+  std::string protocol_type;
+  std::string protocol;
+  std::string assignment;
+};
+
+struct join_outcome {
+  bool waits = false;  // the answer comes later, under the command's `request`
+  join_answer answer;
+};
+struct sync_outcome {
+  bool waits = false;
+  sync_answer answer;
+};
+struct leave_outcome {
+  group_error error = group_error::none;
+  std::vector<group_error> members;  // in the order of the command
+};
+struct consumer_outcome {
+  group_error error = group_error::none;
+  std::string member;
+  std::int32_t epoch = 0;
+  bool has_assignment = false;  // else it is as it was
+  std::vector<topic_partition> assignment;
+};
+struct group_outcome {
+  group_error error = group_error::none;
+  std::int64_t early_ms = 0;  // fire_group_timer: so much is left of it
+};
+
+using outcome = std::variant<simple_outcome, commit_outcome, producer_ids_outcome, group_offsets_outcome, log_start_outcome, join_outcome,
+                             sync_outcome, leave_outcome, group_outcome, consumer_outcome>;
 
 // Which alternative of `outcome` a command has.
 template <class Command>
@@ -217,5 +404,37 @@ struct outcome_of<move_log_start> {
 template <>
 struct outcome_of<commit_group_offsets> {
   using type = group_offsets_outcome;
+};
+template <>
+struct outcome_of<remove_group_data> {
+  using type = group_offsets_outcome;
+};
+template <>
+struct outcome_of<join_group> {
+  using type = join_outcome;
+};
+template <>
+struct outcome_of<sync_group> {
+  using type = sync_outcome;
+};
+template <>
+struct outcome_of<leave_group> {
+  using type = leave_outcome;
+};
+template <>
+struct outcome_of<consumer_heartbeat> {
+  using type = consumer_outcome;
+};
+template <>
+struct outcome_of<move_home> {
+  using type = group_outcome;
+};
+template <>
+struct outcome_of<expire_member> {
+  using type = group_outcome;
+};
+template <>
+struct outcome_of<fire_group_timer> {
+  using type = group_outcome;
 };
 }  // namespace yaks::metadata

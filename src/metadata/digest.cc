@@ -62,6 +62,7 @@ std::uint64_t hash_of(std::string_view group, topic_partition at, const committe
       .number(std::int64_t(o.leader_epoch))
       .text(o.metadata)
       .number(o.committed_at.value())
+      .number(o.expires.value())
       .value();
 }
 

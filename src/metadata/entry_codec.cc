@@ -22,6 +22,14 @@ enum class section : std::uint64_t {
   allocate_producer_ids = 8,
   commit_group_offsets = 9,
   advance_index = 10,
+  join_group = 11,
+  sync_group = 12,
+  leave_group = 13,
+  move_home = 14,
+  expire_member = 15,
+  fire_group_timer = 16,
+  remove_group_data = 17,
+  consumer_heartbeat = 18,
   alter_group_configs = 20,
   move_log_start = 21,
 };
@@ -65,6 +73,32 @@ section kind_of(const alter_group_configs&) {
 }
 section kind_of(const move_log_start&) {
   return section::move_log_start;
+}
+
+section kind_of(const join_group&) {
+  return section::join_group;
+}
+section kind_of(const sync_group&) {
+  return section::sync_group;
+}
+section kind_of(const leave_group&) {
+  return section::leave_group;
+}
+section kind_of(const move_home&) {
+  return section::move_home;
+}
+section kind_of(const expire_member&) {
+  return section::expire_member;
+}
+section kind_of(const fire_group_timer&) {
+  return section::fire_group_timer;
+}
+section kind_of(const remove_group_data&) {
+  return section::remove_group_data;
+}
+
+section kind_of(const consumer_heartbeat&) {
+  return section::consumer_heartbeat;
 }
 
 void put(out& to, const register_agent& c) {
@@ -214,6 +248,11 @@ void put(out& to, const commit_group_offsets& c) {
     to.signed_number(o.leader_epoch);
     to.text(o.metadata);
   }
+  if (c.member.empty() && !c.instance && c.generation == -1 && c.retention_ms == -1) return;
+  to.text(c.member);
+  to.optional_text(c.instance);
+  to.signed_number(c.generation);
+  to.signed_number(c.retention_ms);
 }
 void get(in& from, commit_group_offsets& c) {
   c.group = from.text();
@@ -225,6 +264,213 @@ void get(in& from, commit_group_offsets& c) {
     o.leader_epoch = from.narrow<std::int32_t>();
     o.metadata = from.text();
   }
+  if (from.left.empty()) return;  // from outside of a group
+  c.member = from.text();
+  c.instance = from.optional_text();
+  c.generation = from.narrow<std::int32_t>();
+  c.retention_ms = from.signed_number();
+}
+
+void put(out& to, const join_group& c) {
+  to.text(c.group);
+  to.text(c.member);
+  to.text(c.new_member);
+  to.optional_text(c.instance);
+  to.text(c.client_id);
+  to.text(c.client_host);
+  to.signed_number(c.session_timeout_ms);
+  to.signed_number(c.rebalance_timeout_ms);
+  to.text(c.protocol_type);
+  to.number(c.protocols.size());
+  for (const auto& p : c.protocols) {
+    to.text(p.name);
+    to.text(p.metadata);
+  }
+  to.number(std::uint64_t(c.needs_member_id) | std::uint64_t(c.can_skip_assignment) << 1);
+  to.number(c.request);
+  to.number(c.initial_delay_ms);
+  to.number(c.members_max);
+}
+void get(in& from, join_group& c) {
+  c.group = from.text();
+  c.member = from.text();
+  c.new_member = from.text();
+  c.instance = from.optional_text();
+  c.client_id = from.text();
+  c.client_host = from.text();
+  c.session_timeout_ms = from.narrow<std::int32_t>();
+  c.rebalance_timeout_ms = from.narrow<std::int32_t>();
+  c.protocol_type = from.text();
+  c.protocols.resize(from.count(2));
+  for (auto& p : c.protocols) {
+    p.name = from.text();
+    p.metadata = from.text();
+  }
+  auto flags = from.number();
+  c.needs_member_id = (flags & 1) != 0;
+  c.can_skip_assignment = (flags & 2) != 0;
+  c.request = from.number();
+  c.initial_delay_ms = from.narrow<std::uint32_t>();
+  c.members_max = from.narrow<std::uint32_t>();
+}
+
+void put(out& to, const sync_group& c) {
+  to.text(c.group);
+  to.text(c.member);
+  to.optional_text(c.instance);
+  to.signed_number(c.generation);
+  to.optional_text(c.protocol_type);
+  to.optional_text(c.protocol);
+  to.number(c.assignments.size());
+  for (const auto& a : c.assignments) {
+    to.text(a.member);
+    to.text(a.assignment);
+  }
+  to.number(c.request);
+}
+void get(in& from, sync_group& c) {
+  c.group = from.text();
+  c.member = from.text();
+  c.instance = from.optional_text();
+  c.generation = from.narrow<std::int32_t>();
+  c.protocol_type = from.optional_text();
+  c.protocol = from.optional_text();
+  c.assignments.resize(from.count(2));
+  for (auto& a : c.assignments) {
+    a.member = from.text();
+    a.assignment = from.text();
+  }
+  c.request = from.number();
+}
+
+void put(out& to, const leave_group& c) {
+  to.text(c.group);
+  to.number(c.members.size());
+  for (const auto& m : c.members) {
+    to.text(m.member);
+    to.optional_text(m.instance);
+  }
+}
+void get(in& from, leave_group& c) {
+  c.group = from.text();
+  c.members.resize(from.count(2));
+  for (auto& m : c.members) {
+    m.member = from.text();
+    m.instance = from.optional_text();
+  }
+}
+
+void put(out& to, const move_home& c) {
+  to.text(c.group);
+  to.text(c.member);
+}
+void get(in& from, move_home& c) {
+  c.group = from.text();
+  c.member = from.text();
+}
+
+void put(out& to, const expire_member& c) {
+  to.text(c.group);
+  to.text(c.member);
+  to.number(c.home_epoch);
+}
+void get(in& from, expire_member& c) {
+  c.group = from.text();
+  c.member = from.text();
+  c.home_epoch = from.number();
+}
+
+void put(out& to, const fire_group_timer& c) {
+  to.text(c.group);
+  to.number(c.timer);
+}
+void get(in& from, fire_group_timer& c) {
+  c.group = from.text();
+  c.timer = from.number();
+}
+
+void put(out& to, const remove_group_data& c) {
+  to.text(c.group);
+  to.number(std::uint64_t(c.what));
+  to.number(c.partitions.size());
+  for (const auto& p : c.partitions) {
+    to.id(p.topic.value());
+    to.signed_number(p.partition.value());
+  }
+  to.signed_number(c.retention_ms);
+}
+void get(in& from, remove_group_data& c) {
+  c.group = from.text();
+  auto what = from.number();
+  if (what > std::uint64_t(group_removal::expired)) in::broken();
+  c.what = group_removal(what);
+  c.partitions.resize(from.count(17));
+  for (auto& p : c.partitions) {
+    p.topic = topic_id(from.id());
+    p.partition = partition_index(from.narrow<std::int32_t>());
+  }
+  c.retention_ms = from.signed_number();
+}
+
+void put(out& to, const consumer_heartbeat& c) {
+  to.text(c.group);
+  to.text(c.member);
+  to.signed_number(c.epoch);
+  to.optional_text(c.instance);
+  to.optional_text(c.rack);
+  to.signed_number(c.rebalance_timeout_ms);
+  auto names = [&](const std::optional<std::vector<std::string>>& list) {
+    to.number(list ? list->size() + 1 : 0);
+    if (list)
+      for (const auto& name : *list) to.text(name);
+  };
+  names(c.topics);
+  to.optional_text(c.regex);
+  names(c.regex_matches);
+  to.optional_text(c.assignor);
+  to.number(c.owned ? c.owned->size() + 1 : 0);
+  if (c.owned)
+    for (const auto& p : *c.owned) {
+      to.id(p.topic.value());
+      to.signed_number(p.partition.value());
+    }
+  to.text(c.client_id);
+  to.text(c.client_host);
+  to.signed_number(c.session_timeout_ms);
+  to.number(c.members_max);
+}
+void get(in& from, consumer_heartbeat& c) {
+  c.group = from.text();
+  c.member = from.text();
+  c.epoch = from.narrow<std::int32_t>();
+  c.instance = from.optional_text();
+  c.rack = from.optional_text();
+  c.rebalance_timeout_ms = from.narrow<std::int32_t>();
+  // One more than there are; 0 where there is no list.
+  auto names = [&]() -> std::optional<std::vector<std::string>> {
+    auto n = from.number();
+    if (n == 0) return std::nullopt;
+    if (n - 1 > from.left.size()) in::broken();
+    std::vector<std::string> list(std::size_t(n - 1));
+    for (auto& name : list) name = from.text();
+    return list;
+  };
+  c.topics = names();
+  c.regex = from.optional_text();
+  c.regex_matches = names();
+  c.assignor = from.optional_text();
+  if (auto n = from.number(); n > 0) {
+    if (n - 1 > from.left.size() / 17) in::broken();
+    c.owned.emplace(std::size_t(n - 1));
+    for (auto& p : *c.owned) {
+      p.topic = topic_id(from.id());
+      p.partition = partition_index(from.narrow<std::int32_t>());
+    }
+  }
+  c.client_id = from.text();
+  c.client_host = from.text();
+  c.session_timeout_ms = from.narrow<std::int32_t>();
+  c.members_max = from.narrow<std::uint32_t>();
 }
 
 void put(out& to, const advance_index& c) {
@@ -348,6 +594,30 @@ std::vector<command> decode_entry(byte_view payload) {
         continue;
       case section::move_log_start:
         commands.push_back(get_command<move_log_start>(body));
+        continue;
+      case section::join_group:
+        commands.push_back(get_command<join_group>(body));
+        continue;
+      case section::sync_group:
+        commands.push_back(get_command<sync_group>(body));
+        continue;
+      case section::leave_group:
+        commands.push_back(get_command<leave_group>(body));
+        continue;
+      case section::move_home:
+        commands.push_back(get_command<move_home>(body));
+        continue;
+      case section::expire_member:
+        commands.push_back(get_command<expire_member>(body));
+        continue;
+      case section::fire_group_timer:
+        commands.push_back(get_command<fire_group_timer>(body));
+        continue;
+      case section::consumer_heartbeat:
+        commands.push_back(get_command<consumer_heartbeat>(body));
+        continue;
+      case section::remove_group_data:
+        commands.push_back(get_command<remove_group_data>(body));
         continue;
     }
     if ((kind & 1) != 0)

@@ -57,6 +57,7 @@ class command_maker {
     for (auto& c : out) c = char(random_());
     return out;
   }
+  std::optional<std::string> optional_text() { return random_() % 2 == 0 ? std::nullopt : std::optional(text()); }
   template <class Make>
   auto list(Make make) {
     std::vector<decltype(make())> out;
@@ -76,7 +77,7 @@ class command_maker {
 
  public:
   command any() {
-    switch (random_() % 11) {
+    switch (random_() % 19) {
       case 0:
         return register_agent{id<node_id>(),
                               number<std::uint32_t>(),
@@ -97,9 +98,9 @@ class command_maker {
         return create_partitions{id<topic_id>(), number<std::int32_t>()};
       case 5:
         return alter_topic_configs{id<topic_id>(), configs()};
-      case 9:
+      case 16:
         return alter_group_configs{text(), configs()};
-      case 10:
+      case 17:
         return move_log_start{id<topic_id>(), id<partition_index>(), id<offset>()};
       case 6:
         return allocate_producer_ids{number<std::uint32_t>()};
@@ -107,7 +108,35 @@ class command_maker {
         return commit_group_offsets{text(), list([&] {
                                       return offset_commit{id<topic_id>(), id<partition_index>(), id<offset>(),
                                                            number<std::int32_t>(), text()};
-                                    })};
+                                    }), text(), optional_text(), number<std::int32_t>(), number<std::int64_t>()};
+      case 8:
+        return join_group{text(), text(), text(), optional_text(), text(), text(), number<std::int32_t>(), number<std::int32_t>(),
+                          text(), list([&] { return group_protocol{text(), text()}; }), random_() % 2 == 0, random_() % 2 == 0,
+                          number<std::uint64_t>(), number<std::uint32_t>(), number<std::uint32_t>()};
+      case 9:
+        return sync_group{text(), text(), optional_text(), number<std::int32_t>(), optional_text(), optional_text(),
+                          list([&] { return group_assignment{text(), text()}; }), number<std::uint64_t>()};
+      case 10:
+        return leave_group{text(), list([&] { return leaving_member{text(), optional_text()}; })};
+      case 11:
+        return move_home{text(), text()};
+      case 12:
+        return expire_member{text(), text(), number<std::uint64_t>()};
+      case 13:
+        return fire_group_timer{text(), number<std::uint64_t>()};
+      case 15: {
+        auto names = [&]() -> std::optional<std::vector<std::string>> {
+          if (random_() % 2 == 0) return std::nullopt;
+          return list([&] { return text(); });
+        };
+        consumer_heartbeat c{text(), text(), number<std::int32_t>(), optional_text(), optional_text(), number<std::int32_t>(), names(),
+                             optional_text(), names(), optional_text(), std::nullopt, text(), text(), number<std::int32_t>(), number<std::uint32_t>()};
+        if (random_() % 2 == 0) c.owned = list([&] { return topic_partition{id<topic_id>(), id<partition_index>()}; });
+        return c;
+      }
+      case 14:
+        return remove_group_data{text(), group_removal(random_() % 3),
+                                 list([&] { return topic_partition{id<topic_id>(), id<partition_index>()}; }), number<std::int64_t>()};
       default:
         return commit_object{id<object_id>(), number<std::uint64_t>(), list([&] {
                                return topic_commit{id<topic_id>(), list([&] {
@@ -321,6 +350,24 @@ TEST(entry_codec, the_bytes_of_format_1) {
             "131801670101020304050647089112131415161718010100016d"
             "29080167010178010131"
             "2b130102030405064708911213141516171802d804");
+  EXPECT_EQ(decode_entry(entry_of(commands).view()), commands);
+}
+
+TEST(entry_codec, the_bytes_of_group_commands) {
+  uuid one = uuid::v4(0x0102030405060708, 0x1112131415161718);
+  std::vector<command> commands{
+      join_group{"g", "m", "n", "i", "c", "/h", 45'000, 300'000, "consumer", {{"range", "abc"}}, true, false, 7, 3000, 100},
+      sync_group{"g", "m", std::nullopt, 3, "consumer", "range", {{"m", "xyz"}}, 8},
+      leave_group{"g", {{"m", std::nullopt}, {"", "i"}}},
+      move_home{"g", "m"},
+      expire_member{"g", "m", 300},
+      fire_group_timer{"g", 301},
+      remove_group_data{"g", group_removal::offsets, {{topic_id(one), partition_index(1)}}, 5},
+      commit_group_offsets{"g", {{topic_id(one), partition_index(1), offset(1), -1, ""}}, "m", std::nullopt, 3, -1}};
+  EXPECT_EQ(hex(entry_of(commands).view()), 
+            "01172d0167016d016e0101690163022f6890bf05c0cf2408636f6e73756d6572010572616e6765036162630107b81764191f0167016d00060108636f6e73756d"
+            "6572010572616e676501016d0378797a081b0a016702016d00000101691d040167016d1f060167016dac0221040167ad02231601670101010203040506470891"
+            "12131415161718020a131c0167010102030405064708911213141516171801020100016d000601");
   EXPECT_EQ(decode_entry(entry_of(commands).view()), commands);
 }
 }  // namespace

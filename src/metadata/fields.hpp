@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -34,6 +35,10 @@ struct out {
   void text(std::string_view s) {
     number(s.size());
     to.append(s);
+  }
+  void optional_text(const std::optional<std::string>& s) {
+    number(s.has_value());
+    if (s) text(*s);
   }
   void configs(const std::vector<config_value>& values) {
     number(values.size());
@@ -88,6 +93,10 @@ struct in {
     return u;
   }
   std::string text() { return std::string(as_text(bytes(number()))); }
+  std::optional<std::string> optional_text() {
+    if (number() == 0) return std::nullopt;
+    return text();
+  }
   // A list's count, believed only as far as its elements can be there: no entry makes a reader allocate much more than
   // its own size.
   std::size_t count(std::size_t element_bytes_min) {

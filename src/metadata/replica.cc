@@ -87,7 +87,7 @@ void replica::end() {
     s->answer = failure(submit_error::not_appended);
     s->answered.notify_all();
   }
-  pending_bytes_ = 0;
+  pending_bytes_ = pending_hurried_ = 0;
   read_done_.notify_all();
 }
 
@@ -122,6 +122,10 @@ void replica::begin_from(state loaded) {
 
 awaitable<void> replica::wait_until_ready() {
   while (!ready_) co_await ready_changed_.wait();
+}
+
+timestamp_ms replica::log_time_now() const {
+  return log_time_ + std::chrono::duration_cast<std::chrono::milliseconds>(rt_.now() - heard_).count();
 }
 
 bool replica::is_fresh() const {
@@ -172,8 +176,9 @@ void replica::decide(append_in_flight& append, const state::applied& applied) {
 
 // ---- appending -----------------------------------------------------------------------------------------------------
 
-std::shared_ptr<replica::submission> replica::enqueue(const command& c) {
+std::shared_ptr<replica::submission> replica::enqueue(const command& c, pace how) {
   auto mine = std::make_shared<submission>();
+  mine->is_hurried = how == pace::hurried;
   mine->section = encode_section(c);
   auto bytes = mine->section.size() + submission_overhead_bytes;
   if (mine->section.size() + 1 > entry_bytes_max) {
@@ -188,6 +193,7 @@ std::shared_ptr<replica::submission> replica::enqueue(const command& c) {
     return mine;
   }
   pending_bytes_ += bytes;
+  pending_hurried_ += mine->is_hurried;
   pending_.push_back(mine);
   pending_changed_.notify_all();
   return mine;
@@ -200,6 +206,7 @@ void replica::drop_abandoned() {
   std::erase_if(pending_, [&](const auto& s) {
     if (s.use_count() > 1) return false;
     pending_bytes_ -= s->section.size() + submission_overhead_bytes;
+    pending_hurried_ -= s->is_hurried;
     return true;
   });
 }
@@ -218,12 +225,14 @@ awaitable<void> replica::append_pending() {
   for (;;) {
     co_await register_self();
     while (pending_.empty() && is_registered()) co_await pending_changed_.wait();
+    co_await rest_before_append();
+    if (pending_.empty() && is_registered()) continue;  // what waited was given up
     if (!is_registered() && leaving_) {
       for (auto& left : std::exchange(pending_, {})) {
         left->answer = failure(submit_error::not_appended);
         left->answered.notify_all();
       }
-      pending_bytes_ = 0;
+      pending_bytes_ = pending_hurried_ = 0;
       ended_ = true;
       co_return;
     }
@@ -237,13 +246,22 @@ awaitable<void> replica::append_pending() {
            (batch.empty() || writer.bytes() + pending_.front()->section.size() <= entry_bytes_max)) {
       auto& next = *pending_.front();
       pending_bytes_ -= next.section.size() + submission_overhead_bytes;
+      pending_hurried_ -= next.is_hurried;
       writer.add_section(std::exchange(next.section, {}));
       batch.push_back(std::move(pending_.front()));
       pending_.pop_front();
     }
     append_commands_.observe(double(batch.size()));
+    append_began_ = rt_.now();
     co_await append_one(std::move(batch), writer.take());
   }
+}
+
+// What can wait shares appends: a lone command goes at once, many go together. Not where they fill half an entry.
+awaitable<void> replica::rest_before_append() {
+  auto due = append_began_ + settings_.unhurried_interval;
+  while (pending_hurried_ == 0 && !pending_.empty() && pending_bytes_ < entry_bytes_max / 2 && is_registered() && rt_.now() < due)
+    co_await pending_changed_.wait_until(rt_, due);
 }
 
 // An incarnation's first entry registers it. Where that is void, another incarnation of this node came or went between

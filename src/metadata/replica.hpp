@@ -29,10 +29,15 @@ struct replica_settings {
   duration poll_interval = 100ms;                         // the net under notifications
   duration stale_after = 60s;                             // YAKS_LOG_STALE_MS
   duration retry_first = 20ms, retry_most = 1s;           // back-off while the store is away
+  // Commands that can wait are appended no oftener than this; where one that cannot is appended, they go with it.
+  duration unhurried_interval = 50ms;
   std::size_t pending_bytes_max = std::size_t(64) << 20;  // of commands that wait for the next append
   // Asked after this agent was fenced: may it go on under a new incarnation, or has somebody else its node id?
   std::function<bool()> holds_node_id = [] { return true; };
 };
+
+// How soon a command is to be appended: at once, or when the store has had its rest (replica_settings::unhurried_interval).
+enum class pace { hurried, unhurried };
 
 enum class submit_error {
   not_appended,  // surely not in the log, now or later: too many wait, the agent was fenced, or it has stopped
@@ -70,6 +75,8 @@ class replica {
   incarnation self() const { return self_; }
   // The newest clock of the store that this agent has read; never the agent's own.
   timestamp_ms log_time() const { return log_time_; }
+  // What that clock says by now, as far as ours runs like it: for what is proposed, never for what is stored.
+  timestamp_ms log_time_now() const;
   // False when the log has not been heard of for stale_after: fetches must fail rather than serve old data.
   bool is_fresh() const;
   // When it was last heard of.
@@ -79,8 +86,9 @@ class replica {
   // appended in the order of the calls. While the store is away this waits, as long as pending_bytes_max allows; what
   // the caller gives up on may still happen.
   template <class Command>
-  awaitable<result<typename outcome_of<Command>::type, submit_error>> submit(Command c) {
-    auto got = co_await answer_of(enqueue(command(std::move(c))));
+  awaitable<result<typename outcome_of<Command>::type, submit_error>> submit(Command c,
+                                                                                     pace how = pace::hurried) {
+    auto got = co_await answer_of(enqueue(command(std::move(c)), how));
     if (!got) co_return failure(got.error());
     co_return std::get<typename outcome_of<Command>::type>(std::move(*got));
   }
@@ -88,9 +96,9 @@ class replica {
   // The same for several at once: they share as few appends as they fit into. One answer per command, in order.
   template <class Command>
   awaitable<std::vector<result<typename outcome_of<Command>::type, submit_error>>> submit_all(
-      std::vector<Command> commands) {
+      std::vector<Command> commands, pace how = pace::hurried) {
     std::vector<std::shared_ptr<submission>> waits;
-    for (auto& c : commands) waits.push_back(enqueue(command(std::move(c))));
+    for (auto& c : commands) waits.push_back(enqueue(command(std::move(c)), how));
     std::vector<result<typename outcome_of<Command>::type, submit_error>> answers;
     for (auto& w : waits) {
       auto got = co_await answer_of(w);
@@ -111,6 +119,7 @@ class replica {
  private:
   struct submission {     // shared by the caller that waits and the append that carries it; either may go first
     std::string section;  // the command, encoded; empty once it has been sent
+    bool is_hurried = true;
     std::optional<result<outcome, submit_error>> answer;
     event answered;
   };
@@ -119,7 +128,7 @@ class replica {
     std::vector<std::shared_ptr<submission>> submissions;
     bool decided = false;
   };
-  std::shared_ptr<submission> enqueue(const command& c);
+  std::shared_ptr<submission> enqueue(const command& c, pace how);
   void drop_abandoned();
   void end();
   bool is_registered() const { return state_.agents().contains(self_); }
@@ -130,6 +139,7 @@ class replica {
   awaitable<void> catch_up();
   awaitable<void> follow();
   awaitable<void> append_pending();
+  awaitable<void> rest_before_append();
   awaitable<void> append_one(std::vector<std::shared_ptr<submission>> submissions, shared_bytes payload);
   awaitable<bool> read_to_end();
   awaitable<void> watch_for_change();
@@ -154,6 +164,8 @@ class replica {
 
   std::deque<std::shared_ptr<submission>> pending_;
   std::size_t pending_bytes_ = 0;  // with what each of them costs beside its section
+  std::size_t pending_hurried_ = 0;
+  time_point append_began_{};      // the newest
   time_point next_drop_{};         // of abandoned ones
   event pending_changed_;
   append_in_flight* in_flight_ = nullptr;  // in append_one's frame

@@ -11,7 +11,7 @@ namespace yaks::metadata {
 namespace {
 constexpr std::string_view magic = "YAKSSNP1";
 // Numbers are for ever.
-enum class part : std::uint64_t { counters = 1, agents = 2, brokers = 3, objects = 4, topic = 5, group = 6, expiries = 7, group_configs = 20 };
+enum class part : std::uint64_t { counters = 1, agents = 2, brokers = 3, objects = 4, topic = 5, group = 6, expiries = 7, groups = 8, group_configs = 20 };
 
 void add(std::string& to, part kind, const std::string& body) {
   fields::out out{to};
@@ -29,6 +29,216 @@ append_id get_append_id(fields::in& in) {
   id.number = in.number();
   return id;
 }
+
+void put(fields::out& out, const member_home& home) {
+  out.id(home.agent.value());
+  out.number(home.epoch);
+}
+member_home get_home(fields::in& in) {
+  member_home home;
+  home.agent = incarnation(in.id());
+  home.epoch = in.number();
+  return home;
+}
+
+void put(fields::out& out, const std::set<topic_partition>& partitions) {
+  out.number(partitions.size());
+  for (const auto& p : partitions) {
+    out.id(p.topic.value());
+    out.signed_number(p.partition.value());
+  }
+}
+void get(fields::in& in, std::set<topic_partition>& partitions) {
+  for (auto n = in.count(17); n > 0; --n) {
+    topic_partition p;
+    p.topic = topic_id(in.id());
+    p.partition = partition_index(in.narrow<std::int32_t>());
+    partitions.insert(p);
+  }
+}
+void put(fields::out& out, const std::vector<std::string>& names) {
+  out.number(names.size());
+  for (const auto& name : names) out.text(name);
+}
+void get(fields::in& in, std::vector<std::string>& names) {
+  names.resize(in.count(1));
+  for (auto& name : names) name = in.text();
+}
+
+void put(fields::out& out, const consumer_group& g) {
+  out.signed_number(g.epoch);
+  out.signed_number(g.target_epoch);
+  out.text(g.assignor);
+  out.number(g.topics_sum);
+  out.number(g.members.size());
+  for (const auto& [id, m] : g.members) {
+    out.text(id);
+    out.optional_text(m.instance);
+    out.optional_text(m.rack);
+    out.text(m.client_id);
+    out.text(m.client_host);
+    out.signed_number(m.session_timeout_ms);
+    out.signed_number(m.rebalance_timeout_ms);
+    put(out, m.topics);
+    out.text(m.regex);
+    out.text(m.assignor);
+    out.signed_number(m.epoch);
+    out.signed_number(m.previous_epoch);
+    out.number(std::uint64_t(m.phase));
+    put(out, m.assigned);
+    put(out, m.revoking);
+    out.signed_number(m.revoke_by.value());
+    put(out, m.home);
+    out.number(m.classic.size());
+    for (const auto& p : m.classic) {
+      out.text(p.name);
+      out.text(p.metadata);
+    }
+  }
+  out.number(g.target.size());
+  for (const auto& [id, target] : g.target) {
+    out.text(id);
+    put(out, target);
+  }
+  out.number(g.regexes.size());
+  for (const auto& [regex, matches] : g.regexes) {
+    out.text(regex);
+    put(out, matches);
+  }
+}
+void get(fields::in& in, consumer_group& g) {
+  g.epoch = in.narrow<std::int32_t>();
+  g.target_epoch = in.narrow<std::int32_t>();
+  g.assignor = in.text();
+  g.topics_sum = in.number();
+  for (auto n = in.count(36); n > 0; --n) {
+    auto id = in.text();
+    auto& m = g.members[id];
+    m.instance = in.optional_text();
+    m.rack = in.optional_text();
+    m.client_id = in.text();
+    m.client_host = in.text();
+    m.session_timeout_ms = in.narrow<std::int32_t>();
+    m.rebalance_timeout_ms = in.narrow<std::int32_t>();
+    get(in, m.topics);
+    m.regex = in.text();
+    m.assignor = in.text();
+    m.epoch = in.narrow<std::int32_t>();
+    m.previous_epoch = in.narrow<std::int32_t>();
+    auto phase = in.number();
+    if (phase > std::uint64_t(reconcile_phase::unreleased)) fields::in::broken();
+    m.phase = reconcile_phase(phase);
+    get(in, m.assigned);
+    get(in, m.revoking);
+    m.revoke_by = timestamp_ms(in.signed_number());
+    m.home = get_home(in);
+    m.classic.resize(in.count(2));
+    for (auto& p : m.classic) {
+      p.name = in.text();
+      p.metadata = in.text();
+    }
+    m.content = content_hash(m);
+    for (const auto* set : {&m.assigned, &m.revoking})
+      for (const auto& p : *set) g.owners[p] = id;
+  }
+  for (auto n = in.count(2); n > 0; --n) {
+    auto id = in.text();
+    get(in, g.target[id]);
+  }
+  for (auto n = in.count(2); n > 0; --n) {
+    auto regex = in.text();
+    get(in, g.regexes[regex]);
+  }
+}
+
+void put(fields::out& out, const std::string& name, const group& g) {
+  out.text(name);
+  out.number(std::uint64_t(g.phase));
+  out.signed_number(g.generation);
+  out.text(g.protocol_type);
+  out.optional_text(g.protocol);
+  out.text(g.leader);
+  out.signed_number(g.since.value());
+  out.number(std::uint64_t(g.was_empty) | std::uint64_t(g.member_added) << 1);
+  out.number(g.initial_delay_ms);
+  out.signed_number(g.delay_left_ms);
+  out.number(std::uint64_t(g.timer_kind));
+  out.number(g.timer);
+  out.signed_number(g.deadline.value());
+  out.number(g.members.size());
+  for (const auto& [id, m] : g.members) {
+    out.text(id);
+    out.optional_text(m.instance);
+    out.text(m.client_id);
+    out.text(m.client_host);
+    out.signed_number(m.session_timeout_ms);
+    out.signed_number(m.rebalance_timeout_ms);
+    out.number(m.protocols.size());
+    for (const auto& p : m.protocols) {
+      out.text(p.name);
+      out.text(p.metadata);
+    }
+    out.text(m.assignment);
+    put(out, m.home);
+    out.number(m.join_request);
+    out.number(m.sync_request);
+    out.number(m.has_synced);
+  }
+  out.number(g.pending.size());
+  for (const auto& [id, p] : g.pending) {
+    out.text(id);
+    out.signed_number(p.session_timeout_ms);
+    put(out, p.home);
+  }
+  out.number(g.consumer.has_value());
+  if (g.consumer) put(out, *g.consumer);
+}
+
+void get(fields::in& in, group& g) {
+  auto phase = in.number();
+  if (phase > std::uint64_t(group_phase::stable)) fields::in::broken();
+  g.phase = group_phase(phase);
+  g.generation = in.narrow<std::int32_t>();
+  g.protocol_type = in.text();
+  g.protocol = in.optional_text();
+  g.leader = in.text();
+  g.since = timestamp_ms(in.signed_number());
+  auto flags = in.number();
+  g.was_empty = (flags & 1) != 0;
+  g.member_added = (flags & 2) != 0;
+  g.initial_delay_ms = in.narrow<std::uint32_t>();
+  g.delay_left_ms = in.signed_number();
+  auto kind = in.number();
+  if (kind > std::uint64_t(group_timer_kind::revoke)) fields::in::broken();
+  g.timer_kind = group_timer_kind(kind);
+  g.timer = in.number();
+  g.deadline = timestamp_ms(in.signed_number());
+  for (auto n = in.count(27); n > 0; --n) {
+    auto& m = g.members[in.text()];
+    m.instance = in.optional_text();
+    m.client_id = in.text();
+    m.client_host = in.text();
+    m.session_timeout_ms = in.narrow<std::int32_t>();
+    m.rebalance_timeout_ms = in.narrow<std::int32_t>();
+    m.protocols.resize(in.count(2));
+    for (auto& p : m.protocols) {
+      p.name = in.text();
+      p.metadata = in.text();
+    }
+    m.assignment = in.text();
+    m.home = get_home(in);
+    m.join_request = in.number();
+    m.sync_request = in.number();
+    m.has_synced = in.number() != 0;
+    m.content = content_hash(m);
+  }
+  for (auto n = in.count(19); n > 0; --n) {
+    auto& p = g.pending[in.text()];
+    p.session_timeout_ms = in.narrow<std::int32_t>();
+    p.home = get_home(in);
+  }
+  if (in.number() != 0) get(in, g.consumer.emplace());
+}
 }  // namespace
 
 shared_bytes snapshot_codec::encode(const state& s) {
@@ -45,7 +255,7 @@ shared_bytes snapshot_codec::encode(const state& s) {
     out.signed_number(s.time_.value());
     out.number(s.next_object_);
     out.signed_number(s.next_producer_id_.value());
-    out.number(s.digest_);
+    out.number(s.digest());
   });
   section(part::agents, [&](fields::out& out) {
     out.number(s.agents_.size());
@@ -137,7 +347,13 @@ shared_bytes snapshot_codec::encode(const state& s) {
         out.text(o.metadata);
         out.signed_number(o.committed_at.value());
       }
+      for (const auto& [at, o] : committed) out.signed_number(o.expires.value());
     });
+  section(part::groups, [&](fields::out& out) {
+    out.number(s.groups_.last_number_);
+    out.number(s.groups_.groups_.size());
+    for (const auto& [group, g] : s.groups_.groups_) put(out, group, g);
+  });
   if (!s.group_configs_.empty())
     section(part::group_configs, [&](fields::out& out) {
       out.number(s.group_configs_.size());
@@ -284,6 +500,8 @@ state snapshot_codec::decode(byte_view bytes) {
           o.metadata = from.text();
           o.committed_at = timestamp_ms(from.signed_number());
         }
+        if (!from.left.empty())  // written before commits could expire by themselves
+          for (auto& [at, o] : offsets) o.expires = timestamp_ms(from.signed_number());
         continue;
       }
       case part::group_configs:
@@ -293,6 +511,16 @@ state snapshot_codec::decode(byte_view bytes) {
             auto config = from.text();
             set[std::move(config)] = from.text();
           }
+        }
+        continue;
+      case part::groups:
+        s.groups_.last_number_ = from.number();
+        for (auto n = from.count(20); n > 0; --n) {
+          auto name = from.text();
+          auto& g = s.groups_.groups_[name];
+          get(from, g);
+          s.groups_.index(name, g);
+          s.groups_.digest_ += hash_of(name, g);
         }
         continue;
       case part::expiries:
@@ -310,8 +538,8 @@ state snapshot_codec::decode(byte_view bytes) {
       throw log_format_error(fmt::format("a snapshot of the metadata has a part (kind {}) that this version of yaks does not "
                                          "know: run a newer yaks", kind >> 1));
   }
-  s.digest_ = s.recompute_digest();
-  if (s.digest_ != digest) throw log_format_error("a snapshot of the metadata does not have the digest that was written into it");
+  s.digest_ = s.recompute_digest() - s.groups_.digest();
+  if (s.digest() != digest) throw log_format_error("a snapshot of the metadata does not have the digest that was written into it");
   return s;
 }
 }  // namespace yaks::metadata

@@ -47,9 +47,9 @@ TEST(snapshot, a_state_goes_on_from_it_as_if_nothing_had_been) {
     };
     for (int i = 0; i < 120; ++i) {
       log.time += std::int64_t(random() % (i % 40 == 0 ? 100'000'000 : 10'000));
-      switch (random() % 10) {
-        case 8: log.append(test_incarnation(1), {alter_group_configs{"g", {{"x", random() % 3 == 0 ? std::nullopt : std::optional<std::string>("1")}}}}); break;
-        case 9: log.append(test_incarnation(1), {move_log_start{topics[random() % 3], partition_index(0), offset(-1)}}); break;
+      switch (random() % 14) {
+        case 12: log.append(test_incarnation(1), {alter_group_configs{"g", {{"x", random() % 3 == 0 ? std::nullopt : std::optional<std::string>("1")}}}}); break;
+        case 13: log.append(test_incarnation(1), {move_log_start{topics[random() % 3], partition_index(0), offset(-1)}}); break;
         case 0: {
           auto which = random() % 3;
           log.append(test_incarnation(1), {create_topic{topics[which], "t" + std::to_string(which), 2, {{"retention.ms", "5"}}}});
@@ -64,6 +64,32 @@ TEST(snapshot, a_state_goes_on_from_it_as_if_nothing_had_been) {
         case 2: log.append(test_incarnation(1), {allocate_producer_ids{10}}); break;
         case 3: log.append(test_incarnation(1), {commit_group_offsets{"g", {{topics[random() % 3], partition_index(1), offset(3), 0, "m"}}}}); break;
         case 4: log.register_writer(2 + random() % 2); break;
+        case 5: case 6: {  // ids are few, so that members meet
+          auto id = "m" + std::to_string(random() % 4);
+          bool is_known = random() % 2;
+          log.append(test_incarnation(1),
+                     {join_group{.group = "g" + std::to_string(random() % 2), .member = is_known ? id : "", .new_member = id,
+                                 .instance = random() % 4 ? std::nullopt : std::optional<std::string>("i" + std::to_string(random() % 2)),
+                                 .client_id = "c", .client_host = "/h", .session_timeout_ms = 10'000, .rebalance_timeout_ms = 20'000,
+                                 .protocol_type = "consumer", .protocols = {{"range", std::to_string(random() % 3)}},
+                                 .needs_member_id = random() % 2 == 0, .request = random() | 1, .initial_delay_ms = 3000,
+                                 .members_max = 3}});
+          break;
+        }
+        case 7: {
+          const auto& groups = log.state().groups();
+          auto name = "g" + std::to_string(random() % 2);
+          const auto* g = groups.find(name);
+          std::string member = "m" + std::to_string(random() % 4);
+          switch (random() % 5) {
+            case 0: log.append(test_incarnation(1), {leave_group{name, {{member, std::nullopt}}}}); break;
+            case 1: log.append(test_incarnation(1), {move_home{name, member}}); break;
+            case 2: if (g && !g->leader.empty()) log.append(test_incarnation(1), {sync_group{.group = name, .member = g->leader, .generation = g->generation, .assignments = {{member, "a"}}, .request = random() | 1}}); break;
+            case 3: if (g) log.append(test_incarnation(1), {fire_group_timer{name, g->timer}}); break;
+            default: log.append(test_incarnation(1), {remove_group_data{.group = name, .what = group_removal(random() % 3), .partitions = {}, .retention_ms = 1000}}); break;
+          }
+          break;
+        }
         default: log.append(test_incarnation(1), {some_commit(random, log.time, topics)}); break;
       }
       catch_up();

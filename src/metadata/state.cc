@@ -351,6 +351,8 @@ outcome state::apply_command(const allocate_producer_ids& c, changes&) {
 
 outcome state::apply_command(const commit_group_offsets& c, changes& changed) {
   group_offsets_outcome out;
+  out.error = groups_.check(c);
+  if (out.error != group_error::none) return out;
   for (const auto& o : c.offsets) {
     auto found = topics_.find(o.topic);
     if (found == topics_.end()) {
@@ -365,7 +367,8 @@ outcome state::apply_command(const commit_group_offsets& c, changes& changed) {
     auto& offsets = group_offsets_[c.group];
     auto [stored, is_new] = offsets.try_emplace(at);
     if (!is_new) digest_ -= hash_of(c.group, at, stored->second);
-    stored->second = {o.committed, o.leader_epoch, o.metadata, time_};
+    stored->second = {o.committed, o.leader_epoch, o.metadata, time_,
+                      c.retention_ms < 0 ? no_timestamp : time_ + c.retention_ms};
     digest_ += hash_of(c.group, at, stored->second);
     out.errors.push_back(apply_error::none);
   }
@@ -389,6 +392,90 @@ outcome state::apply_command(const alter_group_configs& c, changes&) {
     group_configs_.erase(found);
   }
   return simple_outcome{};
+}
+
+outcome state::apply_command(const join_group& c, changes& changed) { return groups_.apply(c, moment(changed)); }
+outcome state::apply_command(const sync_group& c, changes& changed) { return groups_.apply(c, moment(changed)); }
+outcome state::apply_command(const leave_group& c, changes& changed) { return groups_.apply(c, moment(changed)); }
+outcome state::apply_command(const move_home& c, changes& changed) { return groups_.apply(c, moment(changed)); }
+outcome state::apply_command(const expire_member& c, changes& changed) { return groups_.apply(c, moment(changed)); }
+outcome state::apply_command(const fire_group_timer& c, changes& changed) { return groups_.apply(c, moment(changed)); }
+
+outcome state::apply_command(const consumer_heartbeat& c, changes& changed) { return groups_.apply(c, moment(changed)); }
+
+outcome state::apply_command(const remove_group_data& c, changes& changed) {
+  group_offsets_outcome out;
+  changed.groups.push_back(c.group);
+  const auto* g = groups_.find(c.group);
+  const auto* offsets = find_group_offsets(c.group);
+  if (!g && !offsets) {
+    out.error = group_error::group_id_not_found;
+    return out;
+  }
+  bool lives = g && !g->is_empty();
+  switch (c.what) {
+    case group_removal::group:
+      if (lives) {
+        out.error = group_error::non_empty_group;
+        break;
+      }
+      while (const auto* left = find_group_offsets(c.group)) forget_offset(c.group, left->begin()->first);
+      groups_.remove(c.group);
+      break;
+    case group_removal::offsets:
+      if (lives && !g->is_of_consumers()) {
+        out.error = group_error::non_empty_group;
+        break;
+      }
+      for (auto at : c.partitions) {
+        const auto* t = find_topic(at.topic);
+        bool subscribed = lives && t && g->is_subscribed(t->name);
+        out.subscribed.push_back(subscribed);
+        out.errors.push_back(t ? apply_error::none : apply_error::unknown_topic);
+        if (!subscribed) forget_offset(c.group, at);
+      }
+      break;
+    case group_removal::expired: {
+      auto expired = expired_of(c.group, c.retention_ms, time_);
+      for (auto at : expired.offsets) forget_offset(c.group, at);
+      if (expired.group) groups_.remove(c.group);
+      break;
+    }
+  }
+  return out;
+}
+
+void state::forget_offset(std::string_view group, topic_partition at) {
+  auto offsets = group_offsets_.find(group);
+  if (offsets == group_offsets_.end()) return;
+  auto found = offsets->second.find(at);
+  if (found == offsets->second.end()) return;
+  digest_ -= hash_of(group, at, found->second);
+  offsets->second.erase(found);
+  if (offsets->second.empty()) group_offsets_.erase(offsets);
+}
+
+// As Kafka's OffsetExpirationConditionImpl: what a group of members has committed lives as long as the group has members and
+// for the retention after that, but for topics that nobody in it reads any more; what was committed from outside of a group
+// lives for the retention.
+state::expired_data state::expired_of(std::string_view group, std::int64_t retention_ms, timestamp_ms now) const {
+  expired_data out;
+  const auto* g = groups_.find(group);
+  const auto* offsets = find_group_offsets(group);
+  bool is_simple = !g || g->protocol_type.empty();
+  bool is_empty = !g || g->is_empty();
+  if (offsets && (is_empty || g->consumer || (g->phase == group_phase::stable && g->is_of_consumers())))
+    for (const auto& [at, o] : *offsets) {
+      if (!is_empty) {
+        const auto* t = find_topic(at.topic);
+        if (!t || g->is_subscribed(t->name)) continue;
+      }
+      auto base = is_simple || !is_empty ? o.committed_at : g->since;
+      auto expires = o.expires != no_timestamp ? o.expires : base + retention_ms;
+      if (expires <= now) out.offsets.push_back(at);
+    }
+  out.group = g && is_empty && g->pending.empty() && (!offsets || out.offsets.size() == offsets->size());
+  return out;
 }
 
 // ---- the index -----------------------------------------------------------------------------------------------------
@@ -472,6 +559,6 @@ std::uint64_t state::recompute_digest() const {
   for (const auto& [id, a] : agents_) sum += hash_of(id, a);
   for (const auto& [address, broker] : brokers_) sum += hash_of(address, broker);
   for (const auto& [agent_thread, last] : comings_and_goings_) sum += hash_of(agent_thread, last);
-  return sum;
+  return sum + groups_.recompute_digest();
 }
 }  // namespace yaks::metadata

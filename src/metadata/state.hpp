@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "metadata/commands.hpp"
+#include "metadata/groups.hpp"
 #include "metadata/log_store.hpp"
 #include "metadata/producer_state.hpp"
 #include "model/ids.hpp"
@@ -75,6 +76,7 @@ struct committed_offset {
   std::int32_t leader_epoch = -1;
   std::string metadata;
   timestamp_ms committed_at;
+  timestamp_ms expires = no_timestamp;  // where the commit said so
   bool operator==(const committed_offset&) const = default;
 };
 
@@ -90,6 +92,7 @@ struct changes {
   std::vector<topic_id> topics;  // made, or other than before in configs or number of partitions
   std::vector<topic_id> deleted;
   std::vector<std::string> groups;  // their committed offsets are others
+  group_changes membership;         // of groups
 };
 
 class state {
@@ -115,7 +118,7 @@ class state {
 
   const log_position& position() const { return position_; }
   timestamp_ms time() const { return time_; }
-  std::uint64_t digest() const { return digest_; }
+  std::uint64_t digest() const { return digest_ + groups_.digest(); }
   // The same from scratch: equal to digest(), or this code is wrong.
   std::uint64_t recompute_digest() const;
 
@@ -131,6 +134,15 @@ class state {
   // What was set for groups, by name; groups without any are not in it.
   const std::map<std::string, config_values, std::less<>>& group_configs() const { return group_configs_; }
   const config_values* find_group_configs(std::string_view group) const;
+  using offsets_by_partition = std::map<topic_partition, committed_offset>;
+  const std::map<std::string, offsets_by_partition, std::less<>>& group_offsets() const { return group_offsets_; }
+  const metadata::groups& groups() const { return groups_; }
+  // Committed offsets of the group that would be removed at `now`; the group itself where nothing else is left of it.
+  struct expired_data {
+    std::vector<topic_partition> offsets;
+    bool group = false;
+  };
+  expired_data expired_of(std::string_view group, std::int64_t retention_ms, timestamp_ms now) const;
   const std::map<incarnation, agent>& agents() const { return agents_; }
   producer_id next_producer_id() const { return next_producer_id_; }
   // What clients call the broker at this address: the smallest node id that ever registered for it, so that agents behind
@@ -156,6 +168,16 @@ class state {
   outcome apply_command(const advance_index&, changes&);
   outcome apply_command(const alter_group_configs& c, changes& changed);
   outcome apply_command(const move_log_start& c, changes& changed);
+  outcome apply_command(const join_group&, changes&);
+  outcome apply_command(const sync_group&, changes&);
+  outcome apply_command(const leave_group&, changes&);
+  outcome apply_command(const move_home&, changes&);
+  outcome apply_command(const expire_member&, changes&);
+  outcome apply_command(const fire_group_timer&, changes&);
+  outcome apply_command(const remove_group_data&, changes&);
+  outcome apply_command(const consumer_heartbeat&, changes&);
+  metadata::groups::moment moment(changes& changed) const { return {writer_, time_, changed.membership, *this}; }
+  void forget_offset(std::string_view group, topic_partition at);
   std::size_t commit_partition(topic_id id, partition& into, const partition_commit& commit, object_number object,
                                std::uint64_t position, commit_outcome& out);
   void expire_producers();
@@ -175,6 +197,7 @@ class state {
   producer_id next_producer_id_{0};
   std::map<std::string, std::map<topic_partition, committed_offset>, std::less<>> group_offsets_;
   std::map<std::string, config_values, std::less<>> group_configs_;
+  metadata::groups groups_;
   std::map<incarnation, agent> agents_;
   std::map<std::pair<std::string, std::uint16_t>, node_id> brokers_;  // by advertised address
   // Per node and thread: the entry with which an incarnation of it last came or went.
