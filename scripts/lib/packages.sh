@@ -6,7 +6,7 @@ build_packages=(
   clang-19 lld-19 libclang-rt-19-dev clang-tidy-19 clang-format-19 llvm-19 ccache ninja-build cmake git pkg-config
   libboost1.81-dev libboost-json1.81-dev libboost-url1.81-dev libssl-dev libpq-dev libsqlite3-dev libisal-dev
   liblz4-dev libzstd-dev libsnappy-dev zlib1g-dev prometheus-cpp-dev libcurl4-openssl-dev libspdlog-dev libfmt-dev
-  libcli11-dev nlohmann-json3-dev libgtest-dev libgmock-dev libbenchmark-dev librapidcheck-dev librdkafka-dev
+  libcli11-dev nlohmann-json3-dev libgtest-dev libgmock-dev libbenchmark-dev librapidcheck-dev librdkafka-dev libre2-dev
 )
 test_packages=(postgresql-15 kcat python3 python3-venv curl ca-certificates)
 nginx_packages=(nginx libnginx-mod-stream)

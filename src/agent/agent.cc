@@ -34,6 +34,15 @@ ingest::write_buffer_settings write_settings_of(const config::settings& s,
           .stored = std::move(stored)};
 }
 
+groups::desk_settings group_settings_of(const config::settings& s) {
+  return {.initial_rebalance_delay = s.groups.initial_rebalance_delay,
+          .session_timeout_min = s.groups.session_timeout_min,
+          .session_timeout_max = s.groups.session_timeout_max,
+          .members_max = std::uint32_t(s.groups.members_max),
+          .offsets_retention = s.groups.offsets_retention,
+          .home_heartbeat = s.cache_peers.heartbeat};
+}
+
 handlers::broker_settings broker_settings_of(const config::settings& s, const metadata::metastore& store, std::uint16_t port) {
   return {.cluster_id = store.cluster_id(),
           .advertised_host = s.listener.advertised_host,
@@ -91,7 +100,8 @@ agent::agent(runtime& rt, std::unique_ptr<listener> serving, metadata::metastore
       lookup_(rt, log_, reader_, index_, fetch_memory_),
       ids_(log_),
       topics_(metrics),
-      services_{rt, log_, members_, buffer_, fetcher_, lookup_, ids_, topics_, broker_settings_of(s, store, advertised_port(s, *serving))},
+      groups_(rt, log_, members_, group_settings_of(s), metrics),
+      services_{rt, log_, members_, buffer_, fetcher_, lookup_, ids_, topics_, groups_, broker_settings_of(s, store, advertised_port(s, *serving))},
       dispatcher_(services_, metrics),
       server_(rt, std::move(serving), dispatcher_, server_settings_of(s), metrics),
       numbers_(rt, metrics, log_, members_, numbers_settings_of(s, s.listener.advertised_port != 0 ? s.listener.advertised_port : server_.port())),
@@ -131,6 +141,7 @@ void agent::applied(const metadata::changes& changes) {
   waiting_.wake(changes);
   materializer_.applied(changes);
   read_model_.applied(changes);
+  groups_.applied(changes);
   for (auto id : changes.deleted) topics_.forget(id);
 }
 
@@ -155,6 +166,7 @@ awaitable<void> agent::serve(stop_request& stop) {
   tasks_.spawn(materializer_.run());
   tasks_.spawn(read_model_.run());
   tasks_.spawn(numbers_.run());
+  tasks_.spawn(groups_.run());
   tasks_.spawn(server_.run());
   serving_ = true;
   on_ready();
@@ -166,6 +178,7 @@ awaitable<void> agent::serve(stop_request& stop) {
 awaitable<void> agent::shut_down() {
   auto deadline = rt_.now() + shutdown_timeout_;
   waiting_.stop();  // long polls answer with what there is
+  groups_.stop();   // members in a rebalance go to another agent
   // Requests in flight wait for their flush, so both go on together.
   co_await first_of(finish(deadline), rt_.sleep_until(deadline + 100ms));
 }

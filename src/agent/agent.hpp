@@ -20,6 +20,7 @@
 #include "fetch/waiters.hpp"
 #include "handlers/dispatcher.hpp"
 #include "handlers/services.hpp"
+#include "groups/desk.hpp"
 #include "ingest/write_buffer.hpp"
 #include "membership/members.hpp"
 #include "metadata/metastore.hpp"
@@ -100,6 +101,7 @@ class agent {
   fetch::offset_lookup lookup_;
   handlers::producer_ids ids_;
   handlers::topic_metrics topics_;
+  groups::desk groups_;
   handlers::services services_;
   handlers::dispatcher dispatcher_;
   kafka_server server_;

@@ -57,6 +57,22 @@ constexpr definition table[] = {
    .help = "Largest record batch, where the topic's max.message.bytes does not say otherwise.",
    .store = [](settings& s, const value& v) { s.topics.message_bytes_max = v.size(); }},
 
+  {.name = "GROUP_INITIAL_REBALANCE_DELAY_MS", .in = group::groups, .type = kind::milliseconds, .fallback = "3000", .least = 0, .most = hour,
+   .help = "How long a group that was empty waits for more members before its first rebalance. 0 for tests.",
+   .store = [](settings& s, const value& v) { s.groups.initial_rebalance_delay = v.time(); }},
+  {.name = "GROUP_MIN_SESSION_TIMEOUT_MS", .in = group::groups, .type = kind::milliseconds, .fallback = "6000", .least = 1, .most = hour,
+   .help = "Shortest session timeout that a member may ask for.",
+   .store = [](settings& s, const value& v) { s.groups.session_timeout_min = v.time(); }},
+  {.name = "GROUP_MAX_SESSION_TIMEOUT_MS", .in = group::groups, .type = kind::milliseconds, .fallback = "1800000", .least = 1, .most = day,
+   .help = "Longest session timeout that a member may ask for.",
+   .store = [](settings& s, const value& v) { s.groups.session_timeout_max = v.time(); }},
+  {.name = "GROUP_MAX_SIZE", .in = group::groups, .type = kind::number, .fallback = "10000", .least = 1, .most = int32_max,
+   .help = "Most members of one group. Every agent keeps their metadata and assignments in memory.",
+   .store = [](settings& s, const value& v) { s.groups.members_max = v.number; }},
+  {.name = "OFFSETS_RETENTION_MINUTES", .in = group::groups, .type = kind::number, .fallback = "10080", .least = 1, .most = int32_max,
+   .help = "Committed offsets are kept for so long after their group has lost its last member.",
+   .store = [](settings& s, const value& v) { s.groups.offsets_retention = milliseconds(v.number * minute); }},
+
   {.name = "FLUSH_INTERVAL_MS", .in = group::writing, .type = kind::milliseconds, .fallback = "250", .least = 1, .most = minute,
    .help = "At most one small object is written per interval, on average. A lone record does not wait for it; larger is cheaper on S3.",
    .store = [](settings& s, const value& v) { s.write.flush_interval = v.time(); }},
@@ -278,6 +294,8 @@ std::string_view title(group of) {
       return "Kafka clients";
     case group::topics:
       return "Topics";
+    case group::groups:
+      return "Consumer groups";
     case group::writing:
       return "Writing";
     case group::reading:

@@ -15,6 +15,7 @@ enum class group {
   storage,
   listener,
   topics,
+  groups,
   writing,
   reading,
   postgres,

@@ -45,6 +45,13 @@ struct settings {
   } topics;
 
   struct {
+    milliseconds initial_rebalance_delay;
+    milliseconds session_timeout_min, session_timeout_max;
+    std::int64_t members_max;  // of one group
+    milliseconds offsets_retention;
+  } groups;
+
+  struct {
     milliseconds flush_interval;
     std::size_t flush_bytes;
     std::size_t buffer_bytes_max;

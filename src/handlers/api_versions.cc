@@ -26,6 +26,12 @@ wire::api_versions_response api_versions(const wire::api_versions_request& reque
     answer.error_code = wire::error_code::invalid_request;
   else
     answer.api_keys = table();
+  if (context.version >= 3) {
+    // Clients below version 4 cannot read a feature whose first version is 0 (KAFKA-17011).
+    if (context.version >= 4) answer.supported_features.push_back({.name = "group.version", .min_version = 0, .max_version = 1});
+    answer.finalized_features_epoch = 0;
+    answer.finalized_features.push_back({.name = "group.version", .max_version_level = 1, .min_version_level = 1});
+  }
   return answer;
 }
 

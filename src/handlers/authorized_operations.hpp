@@ -17,4 +17,6 @@ inline constexpr std::int32_t all_topic_operations =
 inline constexpr std::int32_t all_cluster_operations =
     operation_bits({5 /*create*/, 7 /*alter*/, 8 /*describe*/, 9 /*cluster action*/, 10 /*describe configs*/,
                     11 /*alter configs*/, 12 /*idempotent write*/});
+inline constexpr std::int32_t all_group_operations =
+    operation_bits({3 /*read*/, 6 /*delete*/, 8 /*describe*/, 10 /*describe configs*/, 11 /*alter configs*/});
 }  // namespace yaks::handlers

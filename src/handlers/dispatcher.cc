@@ -24,6 +24,11 @@ std::size_t place_of(wire::api_key key) {
   return i;
 }
 
+// Without the port. Kafka shows clients' addresses with a slash before them, where a name could be.
+std::string host_of(std::string_view peer) {
+  return "/" + std::string(peer.substr(0, peer.rfind(':')));
+}
+
 // Decodes a request, asks its function, encodes the answer: the same for every API whose answer is just a message. Nothing
 // where the bytes are no such request.
 template <class Request, class Function>
@@ -86,6 +91,7 @@ awaitable<response> dispatcher::handle(request in) {
   const auto* api = wire::find_api(key);
   request_context context{.version = request->version(),
                           .client_id = request->header.client_id.value_or(""),
+                          .client_host = host_of(in.connection.peer),
                           .arrived = in.arrived_at,
                           .frame = in.frame,
                           .memory_turn = &memory_turn};
@@ -128,6 +134,12 @@ awaitable<response> dispatcher::handle(request in) {
     case wire::api_key::offset_commit: out = co_await respond<wire::offset_commit_request>(s_, *request, context, offset_commit); break;
     case wire::api_key::offset_fetch: out = co_await respond<wire::offset_fetch_request>(s_, *request, context, offset_fetch); break;
     case wire::api_key::find_coordinator: out = respond_now<wire::find_coordinator_request>(s_, *request, context, find_coordinator); break;
+    case wire::api_key::join_group: out = co_await respond<wire::join_group_request>(s_, *request, context, join_group); break;
+    case wire::api_key::heartbeat: out = co_await respond<wire::heartbeat_request>(s_, *request, context, heartbeat); break;
+    case wire::api_key::leave_group: out = co_await respond<wire::leave_group_request>(s_, *request, context, leave_group); break;
+    case wire::api_key::sync_group: out = co_await respond<wire::sync_group_request>(s_, *request, context, sync_group); break;
+    case wire::api_key::describe_groups: out = co_await respond<wire::describe_groups_request>(s_, *request, context, describe_groups); break;
+    case wire::api_key::list_groups: out = co_await respond<wire::list_groups_request>(s_, *request, context, list_groups); break;
     case wire::api_key::api_versions:
       if (auto r = wire::decode_body<wire::api_versions_request>(request->body, context.version)) {
         in.connection.client_software_name = printable(r->client_software_name);
@@ -145,7 +157,11 @@ awaitable<response> dispatcher::handle(request in) {
     case wire::api_key::incremental_alter_configs: out = co_await respond<wire::incremental_alter_configs_request>(s_, *request, context, incremental_alter_configs); break;
     case wire::api_key::list_config_resources: out = co_await respond<wire::list_config_resources_request>(s_, *request, context, list_config_resources); break;
     case wire::api_key::create_partitions: out = co_await respond<wire::create_partitions_request>(s_, *request, context, create_partitions); break;
+    case wire::api_key::delete_groups: out = co_await respond<wire::delete_groups_request>(s_, *request, context, delete_groups); break;
+    case wire::api_key::offset_delete: out = co_await respond<wire::offset_delete_request>(s_, *request, context, offset_delete); break;
     case wire::api_key::describe_cluster: out = respond_now<wire::describe_cluster_request>(s_, *request, context, describe_cluster); break;
+    case wire::api_key::consumer_group_heartbeat: out = co_await respond<wire::consumer_group_heartbeat_request>(s_, *request, context, consumer_group_heartbeat); break;
+    case wire::api_key::consumer_group_describe: out = co_await respond<wire::consumer_group_describe_request>(s_, *request, context, consumer_group_describe); break;
   }
   if (!out)
     co_return refuse(in, malformed_, fmt::format("({}) sent a {} version {} request that is broken", printable(context.client_id),

@@ -8,21 +8,31 @@
 #include "handlers/services.hpp"
 #include "wire/messages/alter_configs.hpp"
 #include "wire/messages/api_versions.hpp"
+#include "wire/messages/consumer_group_describe.hpp"
+#include "wire/messages/consumer_group_heartbeat.hpp"
 #include "wire/messages/create_partitions.hpp"
 #include "wire/messages/create_topics.hpp"
+#include "wire/messages/delete_groups.hpp"
 #include "wire/messages/delete_topics.hpp"
 #include "wire/messages/describe_cluster.hpp"
 #include "wire/messages/describe_configs.hpp"
+#include "wire/messages/describe_groups.hpp"
 #include "wire/messages/fetch.hpp"
 #include "wire/messages/find_coordinator.hpp"
+#include "wire/messages/heartbeat.hpp"
 #include "wire/messages/incremental_alter_configs.hpp"
 #include "wire/messages/init_producer_id.hpp"
+#include "wire/messages/join_group.hpp"
+#include "wire/messages/leave_group.hpp"
 #include "wire/messages/list_config_resources.hpp"
+#include "wire/messages/list_groups.hpp"
 #include "wire/messages/list_offsets.hpp"
 #include "wire/messages/metadata.hpp"
 #include "wire/messages/offset_commit.hpp"
+#include "wire/messages/offset_delete.hpp"
 #include "wire/messages/offset_fetch.hpp"
 #include "wire/messages/produce.hpp"
+#include "wire/messages/sync_group.hpp"
 
 namespace yaks::handlers {
 wire::api_versions_response api_versions(const wire::api_versions_request& request, const request_context& context);
@@ -64,4 +74,14 @@ awaitable<wire::incremental_alter_configs_response> incremental_alter_configs(se
 awaitable<wire::list_config_resources_response> list_config_resources(services& s, const wire::list_config_resources_request& request, const request_context& context);
 awaitable<wire::describe_configs_response> describe_configs(services& s, const wire::describe_configs_request& request, const request_context& context);
 wire::describe_cluster_response describe_cluster(services& s, const wire::describe_cluster_request& request, const request_context& context);
+awaitable<wire::join_group_response> join_group(services& s, const wire::join_group_request& request, const request_context& context);
+awaitable<wire::sync_group_response> sync_group(services& s, const wire::sync_group_request& request, const request_context& context);
+awaitable<wire::heartbeat_response> heartbeat(services& s, const wire::heartbeat_request& request, const request_context& context);
+awaitable<wire::leave_group_response> leave_group(services& s, const wire::leave_group_request& request, const request_context& context);
+awaitable<wire::describe_groups_response> describe_groups(services& s, const wire::describe_groups_request& request, const request_context& context);
+awaitable<wire::list_groups_response> list_groups(services& s, const wire::list_groups_request& request, const request_context& context);
+awaitable<wire::delete_groups_response> delete_groups(services& s, const wire::delete_groups_request& request, const request_context& context);
+awaitable<wire::offset_delete_response> offset_delete(services& s, const wire::offset_delete_request& request, const request_context& context);
+awaitable<wire::consumer_group_heartbeat_response> consumer_group_heartbeat(services& s, const wire::consumer_group_heartbeat_request& request, const request_context& context);
+awaitable<wire::consumer_group_describe_response> consumer_group_describe(services& s, const wire::consumer_group_describe_request& request, const request_context& context);
 }  // namespace yaks::handlers

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "handlers/groups.hpp"
 #include "handlers/handlers.hpp"
 
 namespace yaks::handlers {
@@ -37,11 +38,20 @@ awaitable<wire::offset_commit_response> offset_commit(services& s, const wire::o
     });
   });
   bool is_current = !names_unknown || co_await s.log.barrier_since(context.arrived);
-  // Nobody is a member of a group yet: only commits from outside one (assigned partitions, admin tools) can be right.
-  auto group_error = request.generation_id_or_member_epoch >= 0 ? error_code::illegal_generation : error_code::none;
+
+  // A member of the consumer protocol says its epoch where others say their generation, from version 9 on.
+  auto group_error = error_code::none;
+  if (const auto* g = s.log.current().groups().find(request.group_id); g && g->consumer && context.version < 9)
+    if (auto m = g->consumer->members.find(request.member_id); m != g->consumer->members.end() && !m->second.is_classic())
+      group_error = error_code::unsupported_version;
 
   wire::offset_commit_response answer;
-  metadata::commit_group_offsets command{.group = std::string(request.group_id), .offsets = {}};
+  metadata::commit_group_offsets command{.group = std::string(request.group_id),
+                                         .offsets = {},
+                                         .member = std::string(request.member_id),
+                                         .instance = owned(request.group_instance_id),
+                                         .generation = request.generation_id_or_member_epoch,
+                                         .retention_ms = request.retention_time_ms};
   std::vector<std::pair<std::size_t, std::size_t>> places;
   for (const auto& t : request.topics) {
     auto& topic_answer = answer.topics.emplace_back();
@@ -74,16 +84,20 @@ awaitable<wire::offset_commit_response> offset_commit(services& s, const wire::o
   if (command.offsets.empty()) co_return answer;
   std::vector<metadata::commit_group_offsets> commands;
   commands.push_back(std::move(command));
-  auto outcomes = co_await submit_until(s, std::move(commands), context.arrived + patience);
+  auto outcomes = co_await submit_until(s, std::move(commands), context.arrived + patience, metadata::pace::unhurried);
   if (!outcomes) {
     for (auto [topic, partition] : places)
       answer.topics[topic].partitions[partition].error_code = error_code::coordinator_not_available;
     co_return answer;
   }
   const auto& outcome = outcomes->front();
+  auto group_code = outcome ? code_of(outcome->error) : error_code::none;
+  if (group_code == error_code::group_id_not_found && context.version < 9) group_code = error_code::illegal_generation;
+  if (outcome && group_code == error_code::none && !request.member_id.empty()) (void)s.groups.heard(request.group_id, request.member_id);
   for (std::size_t i = 0; i < places.size(); ++i) {
     auto& out = answer.topics[places[i].first].partitions[places[i].second];
-    if (outcome) out.error_code = code_of(outcome->errors[i]);
+    if (group_code != error_code::none) out.error_code = group_code;
+    else if (outcome) out.error_code = code_of(outcome->errors[i]);
     else out.error_code = outcome.error() == metadata::submit_error::too_large ? error_code::invalid_commit_offset_size
                                                                                 : error_code::coordinator_not_available;
   }

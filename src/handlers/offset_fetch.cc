@@ -1,3 +1,4 @@
+#include "handlers/groups.hpp"
 #include "handlers/handlers.hpp"
 
 namespace yaks::handlers {
@@ -82,6 +83,10 @@ awaitable<wire::offset_fetch_response> offset_fetch(services& s, const wire::off
     if (!known) {
       group_answer.error_code = error_code::coordinator_not_available;
       continue;
+    }
+    if (g.member_id && !g.member_id->empty() && g.member_epoch >= 0) {
+      group_answer.error_code = code_of(s.log.current().groups().check_consumer(g.group_id, *g.member_id, g.member_epoch));
+      if (group_answer.error_code != error_code::none) continue;
     }
     using group_topic = response::group_entry::group_topic;
     using partition_answer = group_topic::group_partition;

@@ -10,6 +10,7 @@
 
 #include "fetch/fetcher.hpp"
 #include "fetch/offset_lookup.hpp"
+#include "groups/desk.hpp"
 #include "ingest/write_buffer.hpp"
 #include "membership/members.hpp"
 #include "metadata/replica.hpp"
@@ -76,6 +77,7 @@ struct services {
   fetch::offset_lookup& lookup;
   producer_ids& ids;
   topic_metrics& topics;
+  groups::desk& groups;
   broker_settings broker;
 };
 
@@ -84,13 +86,15 @@ struct services {
 template <class Command>
 using outcomes_of = std::vector<result<typename metadata::outcome_of<Command>::type, metadata::submit_error>>;
 template <class Command>
-awaitable<void> submit_into(metadata::replica& log, std::vector<Command> commands, std::optional<outcomes_of<Command>>& out) {
-  out = co_await log.submit_all(std::move(commands));
+awaitable<void> submit_into(metadata::replica& log, std::vector<Command> commands, metadata::pace how,
+                            std::optional<outcomes_of<Command>>& out) {
+  out = co_await log.submit_all(std::move(commands), how);
 }
 template <class Command>
-awaitable<std::optional<outcomes_of<Command>>> submit_until(services& s, std::vector<Command> commands, time_point deadline) {
+awaitable<std::optional<outcomes_of<Command>>> submit_until(services& s, std::vector<Command> commands, time_point deadline,
+                                                         metadata::pace how = metadata::pace::hurried) {
   std::optional<outcomes_of<Command>> out;
-  co_await first_of(submit_into(s.log, std::move(commands), out), s.rt.sleep_until(deadline));
+  co_await first_of(submit_into(s.log, std::move(commands), how, out), s.rt.sleep_until(deadline));
   co_return out;
 }
 // For requests that do not say how long their client waits: less than any client's default.
@@ -100,6 +104,7 @@ inline constexpr duration patience = 10s;
 struct request_context {
   std::int16_t version = 0;
   std::string_view client_id;
+  std::string client_host;
   time_point arrived;
   shared_bytes frame;  // what the message's text and record bytes point into
   turnstile::turn* memory_turn = nullptr;  // to be waited for before memory is taken that is held until the answer is sent

@@ -39,6 +39,16 @@ YAKS_ANSWER(create_partitions);
 YAKS_ANSWER(incremental_alter_configs);
 YAKS_ANSWER(describe_cluster);
 YAKS_ANSWER(list_config_resources);
+YAKS_ANSWER(join_group);
+YAKS_ANSWER(consumer_group_heartbeat);
+YAKS_ANSWER(consumer_group_describe);
+YAKS_ANSWER(sync_group);
+YAKS_ANSWER(heartbeat);
+YAKS_ANSWER(leave_group);
+YAKS_ANSWER(describe_groups);
+YAKS_ANSWER(list_groups);
+YAKS_ANSWER(delete_groups);
+YAKS_ANSWER(offset_delete);
 #undef YAKS_ANSWER
 
 class broker_world : public ingest_world {
@@ -55,6 +65,7 @@ class broker_world : public ingest_world {
         topics(metrics),
         members(rt, session, replica,
                 {.self = {.node = node_id(1), .host = "broker.example", .port = 9092}}, metrics),
+        groups(rt, replica, members, {}, metrics),
         services{rt,
                  replica,
                  members,
@@ -63,12 +74,14 @@ class broker_world : public ingest_world {
                  lookup,
                  ids,
                  topics,
+                 groups,
                  {.cluster_id = "the-cluster",
                   .advertised_host = "broker.example",
                   .advertised_port = 9092}},
         dispatcher(services, metrics) {
     applied = [this](const metadata::changes& c) {
       waiting.wake(c);
+      groups.applied(c);
       for (auto id : c.deleted) topics.forget(id);
     };
   }
@@ -77,6 +90,7 @@ class broker_world : public ingest_world {
     ingest_world::play(
         [this, scene]() -> awaitable<void> {
           tasks.spawn(reader.run());
+          tasks.spawn(groups.run());
           co_await scene();
         },
         patience);
@@ -157,6 +171,7 @@ class broker_world : public ingest_world {
   handlers::producer_ids ids;
   handlers::topic_metrics topics;
   membership::members members;
+  groups::desk groups;
   handlers::services services;
   handlers::dispatcher dispatcher;
   connection_context connection;

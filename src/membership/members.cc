@@ -97,6 +97,15 @@ std::vector<std::pair<incarnation, const metadata::register_agent*>> members::ag
   return all;
 }
 
+std::size_t members::rank() const {
+  std::size_t before = 0;
+  for (const auto& [who, what] : log_.current().agents()) {
+    if (who == log_.self()) break;
+    before += is_live(who, what);
+  }
+  return before;
+}
+
 node_id members::self() const {
   return log_.current().broker_at(settings_.self.host, settings_.self.port).value_or(settings_.self.node);
 }

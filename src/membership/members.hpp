@@ -40,6 +40,8 @@ class members {
   // When the lease was last renewed; nothing before the first time.
   std::optional<time_point> renewed_at() const { return renewed_at_; }
   duration lease_ttl() const { return settings_.lease_ttl; }
+  // How many live agents come before this one, in an order that all know.
+  std::size_t rank() const;
   // What this agent is called: the id of the broker at its address.
   node_id self() const;
 

@@ -15,6 +15,8 @@ struct versions {
   constexpr bool has(std::int16_t version) const { return first <= version && version <= last; }
   constexpr bool operator==(const versions&) const = default;
 };
+// Flexible in no version.
+inline constexpr versions never{32767, -1};
 
 // Kafka's numbers. A value read from a frame can be any int16: look it up before believing it.
 enum class api_key : std::int16_t {
@@ -25,6 +27,12 @@ enum class api_key : std::int16_t {
   offset_commit = 8,
   offset_fetch = 9,
   find_coordinator = 10,
+  join_group = 11,
+  heartbeat = 12,
+  leave_group = 13,
+  sync_group = 14,
+  describe_groups = 15,
+  list_groups = 16,
   api_versions = 18,
   create_topics = 19,
   delete_topics = 20,
@@ -32,8 +40,12 @@ enum class api_key : std::int16_t {
   describe_configs = 32,
   alter_configs = 33,
   create_partitions = 37,
+  delete_groups = 42,
   incremental_alter_configs = 44,
+  offset_delete = 47,
   describe_cluster = 60,
+  consumer_group_heartbeat = 68,
+  consumer_group_describe = 69,
   list_config_resources = 74,
 };
 
@@ -58,6 +70,12 @@ inline constexpr std::array apis{
     api{api_key::offset_commit, "OffsetCommit", {2, 10}, 2, 8, ""},
     api{api_key::offset_fetch, "OffsetFetch", {1, 10}, 1, 6, ""},
     api{api_key::find_coordinator, "FindCoordinator", {0, 6}, 0, 3, "of groups"},
+    api{api_key::join_group, "JoinGroup", {0, 9}, 0, 6, "any protocol type; static members, cooperative rebalancing"},
+    api{api_key::heartbeat, "Heartbeat", {0, 4}, 0, 4, ""},
+    api{api_key::leave_group, "LeaveGroup", {0, 5}, 0, 4, ""},
+    api{api_key::sync_group, "SyncGroup", {0, 5}, 0, 4, ""},
+    api{api_key::describe_groups, "DescribeGroups", {0, 6}, 0, 5, ""},
+    api{api_key::list_groups, "ListGroups", {0, 5}, 0, 3, "filters by state and type"},
     api{api_key::api_versions, "ApiVersions", {0, 4}, 0, 3, "newer versions get the version 0 answer"},
     api{api_key::create_topics, "CreateTopics", {2, 7}, 2, 5, ""},
     api{api_key::delete_topics, "DeleteTopics", {1, 6}, 1, 4, ""},
@@ -65,8 +83,12 @@ inline constexpr std::array apis{
     api{api_key::describe_configs, "DescribeConfigs", {1, 4}, 1, 4, ""},
     api{api_key::alter_configs, "AlterConfigs", {0, 2}, 0, 2, "replaces all settings of a topic or group"},
     api{api_key::create_partitions, "CreatePartitions", {0, 3}, 0, 2, ""},
+    api{api_key::delete_groups, "DeleteGroups", {0, 2}, 0, 2, ""},
     api{api_key::incremental_alter_configs, "IncrementalAlterConfigs", {0, 1}, 0, 1, "of topics and groups"},
+    api{api_key::offset_delete, "OffsetDelete", {0, 0}, 0, never.first, ""},
     api{api_key::describe_cluster, "DescribeCluster", {0, 2}, 0, 0, ""},
+    api{api_key::consumer_group_heartbeat, "ConsumerGroupHeartbeat", {0, 1}, 0, 0, "assignors uniform and range; patterns in RE2's syntax"},
+    api{api_key::consumer_group_describe, "ConsumerGroupDescribe", {0, 1}, 0, 0, ""},
     api{api_key::list_config_resources, "ListConfigResources", {0, 1}, 0, 0, ""},
 };
 

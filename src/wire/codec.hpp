@@ -38,6 +38,8 @@ inline constexpr bool is_optional<std::optional<T>> = true;
 template <class T>
 inline constexpr bool is_text = std::is_same_v<T, std::string> || std::is_same_v<T, std::string_view>;
 template <class T>
+inline constexpr bool is_octets = std::is_same_v<T, octets> || std::is_same_v<T, octets_view>;
+template <class T>
 using length_of = std::conditional_t<is_text<T>, std::int16_t, std::int32_t>;
 
 // The writer's twin that only counts.
@@ -151,6 +153,9 @@ void put(Sink& out, const T& value, shape s, rules r) {
   } else if constexpr (std::is_same_v<T, blob>) {
     put_length<std::int32_t>(out, std::int64_t(value.bytes.size()), s);
     out.put(value.bytes.data(), value.bytes.size());
+  } else if constexpr (is_octets<T>) {
+    put_length<std::int32_t>(out, std::int64_t(value.value.size()), s);
+    out.put(value.value.data(), value.value.size());
   } else if constexpr (std::is_same_v<T, record_segments>) {
     put_length<std::int32_t>(out, std::int64_t(value.size()), s);
     out.put_records(value);
@@ -269,7 +274,11 @@ void get_sized(reader& in, T& value, std::size_t length, shape s) {
     if (length > in.left().size() || (is_text<T> && length > text_bytes_max)) return in.fail(fault::bad_length);
     if constexpr (std::is_same_v<T, blob>)
       value.bytes = in.take(length);
-    else if constexpr (std::is_same_v<T, record_segments>) {
+    else if constexpr (std::is_same_v<T, octets_view>)
+      value.value = as_text(in.take(length));
+    else if constexpr (std::is_same_v<T, octets>) {
+      if (in.charge(length)) value.value = as_text(in.take(length));
+    } else if constexpr (std::is_same_v<T, record_segments>) {
       value.parts.clear();
       if (length > 0 && in.charge(length)) value.parts.push_back(shared_bytes::copy_of(in.take(length)));
     } else

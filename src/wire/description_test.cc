@@ -26,7 +26,6 @@ struct field_spec {
   std::optional<std::string> default_value;  // not compared when absent
   std::vector<field_spec> fields;
 };
-constexpr versions never{0, -1};
 
 // ---- ours ----
 
@@ -83,6 +82,14 @@ struct type_name<blob> {
 template <>
 struct type_name<record_segments> {
   static std::string get() { return "records"; }
+};
+template <>
+struct type_name<octets_view> {
+  static std::string get() { return "bytes"; }
+};
+template <>
+struct type_name<octets> {
+  static std::string get() { return "bytes"; }
 };
 template <described T>
 struct type_name<T> {

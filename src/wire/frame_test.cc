@@ -144,9 +144,10 @@ TEST(api, table_is_as_promised) {
         std::string(row.name) + " " + std::to_string(row.served.first) + "-" + std::to_string(row.served.last) + "\n";
   EXPECT_EQ(ranges,
             "Produce 3-11\nFetch 3-12\nListOffsets 1-11\nMetadata 0-13\nOffsetCommit 2-10\nOffsetFetch 1-10\n"
-            "FindCoordinator 0-6\nApiVersions 0-4\nCreateTopics 2-7\nDeleteTopics 1-6\nInitProducerId 0-5\n"
-            "DescribeConfigs 1-4\nAlterConfigs 0-2\nCreatePartitions 0-3\nIncrementalAlterConfigs 0-1\nDescribeCluster 0-2\n"
-            "ListConfigResources 0-1\n");
+            "FindCoordinator 0-6\nJoinGroup 0-9\nHeartbeat 0-4\nLeaveGroup 0-5\nSyncGroup 0-5\nDescribeGroups 0-6\nListGroups 0-5\n"
+            "ApiVersions 0-4\nCreateTopics 2-7\nDeleteTopics 1-6\nInitProducerId 0-5\n"
+            "DescribeConfigs 1-4\nAlterConfigs 0-2\nCreatePartitions 0-3\nDeleteGroups 0-2\nIncrementalAlterConfigs 0-1\nOffsetDelete 0-0\n"
+            "DescribeCluster 0-2\nConsumerGroupHeartbeat 0-1\nConsumerGroupDescribe 0-1\nListConfigResources 0-1\n");
   EXPECT_EQ(find_api(api_key::produce)->shown_first, 0);
   for (const auto& row : apis)
     if (row.key != api_key::produce) EXPECT_EQ(row.shown_first, row.served.first) << row.name;

@@ -62,6 +62,16 @@ struct blob {
   bool operator==(const blob& other) const { return as_text(bytes) == as_text(other.bytes); }
 };
 
+// Bytes that we pass on unread: those of a request point into its frame, those of a response are its own.
+struct octets_view {
+  std::string_view value;
+  bool operator==(const octets_view&) const = default;
+};
+struct octets {
+  std::string value;
+  bool operator==(const octets&) const = default;
+};
+
 // Record batches of a Fetch response: slices that are sent as they lie, one after the other, never copied.
 struct record_segments {
   std::vector<shared_bytes> parts;

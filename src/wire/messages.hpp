@@ -2,21 +2,31 @@
 #pragma once
 #include "wire/messages/alter_configs.hpp"
 #include "wire/messages/api_versions.hpp"
+#include "wire/messages/consumer_group_describe.hpp"
+#include "wire/messages/consumer_group_heartbeat.hpp"
 #include "wire/messages/create_partitions.hpp"
 #include "wire/messages/create_topics.hpp"
+#include "wire/messages/delete_groups.hpp"
 #include "wire/messages/delete_topics.hpp"
 #include "wire/messages/describe_cluster.hpp"
 #include "wire/messages/describe_configs.hpp"
+#include "wire/messages/describe_groups.hpp"
 #include "wire/messages/fetch.hpp"
 #include "wire/messages/find_coordinator.hpp"
+#include "wire/messages/heartbeat.hpp"
 #include "wire/messages/incremental_alter_configs.hpp"
 #include "wire/messages/init_producer_id.hpp"
+#include "wire/messages/join_group.hpp"
+#include "wire/messages/leave_group.hpp"
 #include "wire/messages/list_config_resources.hpp"
+#include "wire/messages/list_groups.hpp"
 #include "wire/messages/list_offsets.hpp"
 #include "wire/messages/metadata.hpp"
 #include "wire/messages/offset_commit.hpp"
+#include "wire/messages/offset_delete.hpp"
 #include "wire/messages/offset_fetch.hpp"
 #include "wire/messages/produce.hpp"
+#include "wire/messages/sync_group.hpp"
 
 namespace yaks::wire {
 
@@ -30,6 +40,12 @@ void for_each_api(Visit&& visit) {
   visit.template operator()<offset_commit_request, offset_commit_response>();
   visit.template operator()<offset_fetch_request, offset_fetch_response>();
   visit.template operator()<find_coordinator_request, find_coordinator_response>();
+  visit.template operator()<join_group_request, join_group_response>();
+  visit.template operator()<heartbeat_request, heartbeat_response>();
+  visit.template operator()<leave_group_request, leave_group_response>();
+  visit.template operator()<sync_group_request, sync_group_response>();
+  visit.template operator()<describe_groups_request, describe_groups_response>();
+  visit.template operator()<list_groups_request, list_groups_response>();
   visit.template operator()<api_versions_request, api_versions_response>();
   visit.template operator()<create_topics_request, create_topics_response>();
   visit.template operator()<delete_topics_request, delete_topics_response>();
@@ -37,8 +53,12 @@ void for_each_api(Visit&& visit) {
   visit.template operator()<describe_configs_request, describe_configs_response>();
   visit.template operator()<alter_configs_request, alter_configs_response>();
   visit.template operator()<create_partitions_request, create_partitions_response>();
+  visit.template operator()<delete_groups_request, delete_groups_response>();
   visit.template operator()<incremental_alter_configs_request, incremental_alter_configs_response>();
+  visit.template operator()<offset_delete_request, offset_delete_response>();
   visit.template operator()<describe_cluster_request, describe_cluster_response>();
+  visit.template operator()<consumer_group_heartbeat_request, consumer_group_heartbeat_response>();
+  visit.template operator()<consumer_group_describe_request, consumer_group_describe_response>();
   visit.template operator()<list_config_resources_request, list_config_resources_response>();
 }
 }  // namespace yaks::wire

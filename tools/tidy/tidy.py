@@ -12,7 +12,7 @@ import pathlib
 import re
 import sys
 
-LAYERS = ["base", "model", "wire", "records", "metrics", "runtime", "net", "metadata", "metastores", "membership", "objects", "cache",
+LAYERS = ["base", "model", "wire", "records", "metrics", "runtime", "net", "metadata", "metastores", "membership", "groups", "objects", "cache",
           "ingest", "fetch", "upkeep", "server", "handlers", "telemetry", "console", "config", "agent", "cli"]
 # Folders that may name the real world.
 REAL = {"runtime", "net", "objects", "metastores", "agent", "cli", "config"}

@@ -46,8 +46,9 @@ public class GoldenBytes {
       case "UUID": return json.textNode(new org.apache.kafka.common.Uuid(sparse ? 0 : n * 0x1111111111111L, sparse ? 0 : n).toString());
       case "STRING": case "COMPACT_STRING": return json.textNode(sparse ? "" : "text-" + n + (n % 5 == 0 ? "-\u00e4\u20ac" + "x".repeat(130) : ""));
       case "NULLABLE_STRING": case "COMPACT_NULLABLE_STRING": return sparse ? json.nullNode() : json.textNode("maybe-" + n);
+      case "BYTES": case "COMPACT_BYTES":
       case "RECORDS": case "COMPACT_RECORDS": case "NULLABLE_RECORDS": case "COMPACT_NULLABLE_RECORDS":
-        if (sparse) return json.nullNode();
+        if (sparse) return name.endsWith("BYTES") ? json.binaryNode(new byte[0]) : json.nullNode();
         byte[] bytes = new byte[(int) (60 + n % 100)];
         for (int i = 0; i < bytes.length; i++) bytes[i] = (byte) (n + i);
         return json.binaryNode(bytes);

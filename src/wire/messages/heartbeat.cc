@@ -1,0 +1,7 @@
+#include "wire/messages/heartbeat.hpp"
+
+#include "wire/codec.hpp"
+
+namespace yaks::wire {
+YAKS_WIRE_API(heartbeat);
+}  // namespace yaks::wire

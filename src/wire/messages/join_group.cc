@@ -1,0 +1,7 @@
+#include "wire/messages/join_group.hpp"
+
+#include "wire/codec.hpp"
+
+namespace yaks::wire {
+YAKS_WIRE_API(join_group);
+}  // namespace yaks::wire

@@ -1,0 +1,7 @@
+#include "wire/messages/list_groups.hpp"
+
+#include "wire/codec.hpp"
+
+namespace yaks::wire {
+YAKS_WIRE_API(list_groups);
+}  // namespace yaks::wire
