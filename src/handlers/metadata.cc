@@ -32,8 +32,11 @@ topic_answer describe(std::span<const membership::broker> near, const metadata::
   return answer;
 }
 
+// Java names a topic whose id it gives "", not null.
+bool has_name(const wire::metadata_request::topic_entry& wanted) { return wanted.name && wanted.topic_id.is_nil(); }
+
 const metadata::topic* find(const services& s, const wire::metadata_request::topic_entry& wanted) {
-  if (wanted.name) return s.log.current().find_topic(*wanted.name);
+  if (has_name(wanted)) return s.log.current().find_topic(*wanted.name);
   return s.log.current().find_topic(topic_id(wanted.topic_id));
 }
 }  // namespace
@@ -68,20 +71,20 @@ awaitable<wire::metadata_response> metadata(services& s, const wire::metadata_re
     std::vector<metadata::create_topic> missing;
     std::set<std::string_view> names;
     for (const auto& t : *request.topics)
-      if (t.name && is_valid_topic_name(*t.name) && !find(s, t) && names.insert(*t.name).second)
+      if (has_name(t) && is_valid_topic_name(*t.name) && !find(s, t) && names.insert(*t.name).second)
         missing.push_back(new_topic(s, *t.name, s.broker.default_partitions));
     if (!missing.empty()) is_current = (co_await submit_until(s, std::move(missing), context.arrived + patience)).has_value();
   }
   // Each topic once, as in Kafka: a list of one large topic's name, again and again, would be answered with gigabytes.
   std::set<std::pair<std::optional<std::string_view>, topic_id>> answered;
   for (const auto& t : *request.topics) {
-    if (!answered.emplace(t.name, t.name ? topic_id() : topic_id(t.topic_id)).second) continue;
+    if (!answered.emplace(has_name(t) ? t.name : std::nullopt, topic_id(t.topic_id)).second) continue;
     if (const auto* topic = find(s, t)) {
       answer.topics.push_back(describe(near, *topic, request.include_topic_authorized_operations));
       continue;
     }
     auto& unknown = answer.topics.emplace_back();
-    if (t.name) {
+    if (has_name(t)) {
       unknown.name = *t.name;
       // While the log cannot be read nobody knows whether it exists; clients ask again.
       unknown.error_code = !is_valid_topic_name(*t.name) ? error_code::invalid_topic_exception

@@ -306,5 +306,21 @@ TEST(topics, nothing_is_denied_while_the_log_cannot_be_read) {
     EXPECT_EQ((co_await w.ask(7, t)).topics[0].error_code, error_code::request_timed_out);
   });
 }
+
+TEST(metadata, a_topic_is_named_by_its_id_also_where_its_name_is_empty) {
+  broker_world w;
+  w.play([&]() -> awaitable<void> {
+    auto at = co_await w.make_topic("t", 2);
+    for (std::optional<std::string_view> name : {std::optional<std::string_view>(), std::optional<std::string_view>("")}) {
+      wire::metadata_request r;
+      r.topics.emplace().push_back({.topic_id = at.topic.value(), .name = name});
+      r.topics->push_back({.topic_id = uuid::v4(4, 4), .name = name});
+      auto a = co_await w.ask(13, r);
+      EXPECT_EQ(a.topics.at(0).name, "t");
+      EXPECT_EQ(a.topics.at(0).partitions.size(), 2u);
+      EXPECT_EQ(a.topics.at(1).error_code, error_code::unknown_topic_id);
+    }
+  });
+}
 }  // namespace
 }  // namespace yaks::handlers
