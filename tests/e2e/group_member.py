@@ -75,7 +75,7 @@ class Member(threading.Thread):
             self.client.socket.close()
         self.client = None
 
-    def join(self):
+    def ask_to_join(self):
         """(error, generation, leader, members)"""
         self.joins += 1
         body = text(self.group) + struct.pack(">ii", self.session_ms, 20000) + text(self.id) + NULL_TEXT + text("consumer")
@@ -169,7 +169,7 @@ class Member(threading.Thread):
             self.close()
 
     def rebalance(self):
-        error, generation, leader, members = self.join()
+        error, generation, leader, members = self.ask_to_join()
         if error != 0:
             if error in (UNKNOWN_MEMBER_ID, ILLEGAL_GENERATION):
                 self.id = ""
