@@ -62,17 +62,17 @@ port_taken() { [[ -n "$(port_inode "$1")" ]]; }
 
 # port_holder PORT: prints "NAME (pid N)" of who listens there, or "another user's program" where we may not look.
 port_holder() {
-  local inode fd pid
+  local inode found
   inode=$(port_inode "$1")
-  for fd in /proc/[0-9]*/fd/*; do
-    if [[ "$(readlink "$fd" 2>/dev/null)" == "socket:[$inode]" ]]; then
-      pid=${fd#/proc/}
-      pid=${pid%%/*}
-      printf '%s (pid %s)\n' "$(cat "/proc/$pid/comm")" "$pid"
-      return
-    fi
-  done
-  printf "another user's program\n"
+  # One process that looks at all files: machines have hundreds of thousands.
+  found=$(find /proc/[0-9]*/fd -maxdepth 1 -lname "socket:\\[$inode\\]" -print -quit 2>/dev/null || true)
+  found=${found#/proc/}
+  found=${found%%/*}
+  if [[ -n "$found" && -r "/proc/$found/comm" ]]; then
+    printf '%s (pid %s)\n' "$(cat "/proc/$found/comm")" "$found"
+  else
+    printf "another user's program\n"
+  fi
 }
 
 # need_port PORT FLAG: ends the script with advice where somebody listens there.
@@ -121,11 +121,11 @@ free_port() {
 alive() { kill -0 "$1" 2>/dev/null && [[ "$(awk '{ print $3 }' "/proc/$1/stat" 2>/dev/null)" != Z ]]; }
 
 # spawn PIDFILE LOGFILE COMMAND...: starts a server in a process group of its own, so that Ctrl-C reaches the script
-# alone, which then stops its servers in order. The server must not keep the script's output open.
+# alone, which then stops its servers in order. The server must not keep the script's output open (7: a copy of it).
 spawn() {
   local pid_file=$1 log_file=$2
   shift 2
-  setsid "$@" >>"$log_file" 2>&1 </dev/null &
+  setsid "$@" >>"$log_file" 2>&1 </dev/null 7>&- &
   echo $! >"$pid_file"
 }
 

@@ -13,7 +13,7 @@ import tempfile
 import lib
 
 SCRIPT = os.path.join(lib.ROOT, "scripts/cluster")
-READY_S, STOP_S = 180, 60
+READY_S, STOP_S = 400, 60
 
 
 class Run:
