@@ -4,8 +4,11 @@
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.admin.Admin;
@@ -115,6 +118,91 @@ public class Check {
         }
     }
 
+    static RecordMetadata produceOne() throws Exception {
+        try (var producer = producer()) {
+            return producer.send(new ProducerRecord<>(topic, "later")).get(deadlineSeconds, TimeUnit.SECONDS);
+        }
+    }
+
+    static String place(int partition, long offset) {
+        return partition + "@" + offset;
+    }
+
+    /** One of a group, in a thread of its own. */
+    static class Member extends Thread {
+        final Set<String> read = ConcurrentHashMap.newKeySet();
+        volatile Set<Integer> share = Set.of();
+        volatile boolean stop;
+        volatile Exception error;
+        final String protocol;
+
+        Member(String protocol) {
+            this.protocol = protocol;
+            setDaemon(true);
+            start();
+        }
+
+        @Override
+        public void run() {
+            try (var consumer = consumer("group.id", group + "-" + protocol, "group.protocol", protocol, "auto.offset.reset",
+                    "earliest", "enable.auto.commit", "false")) {
+                consumer.subscribe(List.of(topic));
+                while (!stop) {
+                    for (var record : consumer.poll(Duration.ofMillis(100))) read.add(place(record.partition(), record.offset()));
+                    Set<Integer> owned = new HashSet<>();
+                    for (var partition : consumer.assignment()) owned.add(partition.partition());
+                    share = owned;
+                }
+                consumer.commitSync(Duration.ofSeconds(deadlineSeconds));
+            } catch (Exception e) {
+                error = e;
+            }
+        }
+
+        void finish() throws Exception {
+            stop = true;
+            join(deadlineSeconds * 1000);
+            check(error == null, "a member of the group: " + error);
+        }
+    }
+
+    // Each has read its partitions by itself: what another one read before a rebalance was not committed.
+    static boolean haveRead(Set<String> everything, Member... members) {
+        Set<Integer> owned = new HashSet<>();
+        for (Member member : members) {
+            var share = member.share;
+            if (share.isEmpty()) return false;
+            for (int partition : share) {
+                if (!owned.add(partition)) return false;
+                for (String place : everything)
+                    if (place.startsWith(partition + "@") && !member.read.contains(place)) return false;
+            }
+        }
+        return owned.size() == partitions;
+    }
+
+    static void consumeAsMembers(String protocol, Set<String> everything) throws Exception {
+        Member one = new Member(protocol), two = new Member(protocol);
+        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(deadlineSeconds);
+        while (!haveRead(everything, one, two) && one.error == null && two.error == null && System.nanoTime() < deadline)
+            Thread.sleep(50);
+        String what = protocol + " group: shares " + one.share + " and " + two.share + ", read " + one.read.size() + " and "
+                + two.read.size() + " of " + everything.size() + " records";
+        boolean done = haveRead(everything, one, two);
+        one.finish();
+        two.finish();
+        check(done, what);
+        check(everything.containsAll(one.read) && everything.containsAll(two.read), what + ", and others that nobody wrote");
+
+        RecordMetadata later = produceOne();
+        everything.add(place(later.partition(), later.offset()));
+        Member last = new Member(protocol);
+        while (last.read.isEmpty() && last.error == null && System.nanoTime() < deadline) Thread.sleep(50);
+        last.finish();
+        check(last.read.equals(Set.of(place(later.partition(), later.offset()))),
+                protocol + " group: who joined after the commits read " + last.read + " instead of " + later);
+    }
+
     static void expectNoTransactions() {
         long start = System.nanoTime();
         KafkaException error = null;
@@ -144,6 +232,9 @@ public class Check {
                     .get(deadlineSeconds, TimeUnit.SECONDS);
             counts.forEach((partition, count) -> check(ofGroup.get(partition).offset() == count,
                     partition + ": the admin client reads " + ofGroup.get(partition)));
+            Set<String> everything = new HashSet<>();
+            for (var record : acknowledged) everything.add(place(record.partition(), record.offset()));
+            for (String protocol : List.of("classic", "consumer")) consumeAsMembers(protocol, everything);
         }
     }
 

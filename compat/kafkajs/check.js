@@ -1,5 +1,5 @@
-// KafkaJS with its defaults. It consumes and commits as a member of a group only (its admin client joins one to set
-// offsets), so it asks for offsets instead: by position, by time, and those of a group that has committed none.
+// KafkaJS with its defaults. It consumes and commits as a member of a group only: see the members below. Besides it asks for
+// offsets: by position, by time, and those of a group that has committed none.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -15,6 +15,50 @@ const records = 100
 const kafka = new Kafka({ clientId: 'kafkajs', brokers: [process.env.BOOTSTRAP], logLevel: logLevel.ERROR })
 
 const offsetsOf = (answer, field) => Object.fromEntries(answer.map((p) => [p.partition, Number(p[field])]))
+
+// A member of the group: what it owns, and what it read of each partition, as the next offset.
+async function join() {
+  const consumer = kafka.consumer({ groupId: `${groupId}-members` })
+  const member = { consumer, share: [], next: {}, read: [] }
+  consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => { member.share = payload.memberAssignment[topic] ?? [] })
+  consumer.on(consumer.events.REBALANCING, () => { member.share = [] })
+  await consumer.connect()
+  await consumer.subscribe({ topic, fromBeginning: true })
+  await consumer.run({
+    autoCommit: false,
+    eachMessage: async ({ partition, message }) => {
+      member.next[partition] = Number(message.offset) + 1
+      member.read.push(`${partition}@${message.offset}`)
+    },
+  })
+  return member
+}
+
+async function commitAndLeave({ consumer, share, next }) {
+  await consumer.commitOffsets(share.map((partition) => ({ topic, partition, offset: String(next[partition]) })))
+  await consumer.disconnect()
+}
+
+async function until(condition, sentence) {
+  for (const deadline = Date.now() + 30000; !condition(); await new Promise((done) => setTimeout(done, 50)))
+    assert.ok(Date.now() < deadline, sentence())
+}
+
+// Two members share the partitions and read everything; who comes later gets only what came later.
+async function checkGroup(ends, produceOne) {
+  const members = await Promise.all([join(), join()])
+  await until(() => {
+    const owned = members.flatMap((m) => m.share)
+    return members.every((m) => m.share.length > 0 && m.share.every((p) => m.next[p] === ends[p])) &&
+      owned.length === partitions && new Set(owned).size === partitions
+  }, () => `members own ${JSON.stringify(members.map((m) => m.share))}, read up to ${JSON.stringify(members.map((m) => m.next))}`)
+  for (const m of members) await commitAndLeave(m)
+  const later = await produceOne()
+  const last = await join()
+  await until(() => last.read.length > 0, () => 'who joined after the commits read nothing')
+  assert.deepEqual(last.read, [later], 'who joined after the commits')
+  await last.consumer.disconnect()
+}
 
 async function main() {
   const admin = kafka.admin()
@@ -38,7 +82,6 @@ async function main() {
     assert.equal(Number(answer.baseOffset), expected, `partition ${answer.partition}: acknowledged base offset`)
     acknowledged[answer.partition] = expected + messages.length
   }
-  await producer.disconnect()
   assert.equal(Object.values(acknowledged).reduce((a, b) => a + b), records)
 
   const offsets = await admin.fetchTopicOffsets(topic)
@@ -53,6 +96,11 @@ async function main() {
   assert.deepEqual(offsetsOf(committed.partitions, 'offset'), { 0: -1, 1: -1, 2: -1 },
     'offsets of a group that never committed')
   await admin.disconnect()
+  await checkGroup(acknowledged, async () => {
+    const [answer] = await producer.send({ topic, messages: [{ value: 'later', partition: 0 }] })
+    return `0@${answer.baseOffset}`
+  })
+  await producer.disconnect()
   console.log(`client=kafkajs version=${version} ok`)
 }
 

@@ -7,7 +7,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from contract import (BOOTSTRAP, DEADLINE_S, GROUP, KEYS, PARTITIONS, RECORDS, TOPIC, VALUES, check,
-                      check_acknowledged, check_committed, check_consumed, ok)
+                      check_acknowledged, check_committed, check_consumed, check_group, ok)
 
 
 async def create_topic():
@@ -50,12 +50,53 @@ async def consume_and_commit(acknowledged, counts):
     await reader.stop()
 
 
+class Member:
+    """Has an event loop of its own, which runs while it polls."""
+
+    def __init__(self):
+        self.loop = asyncio.new_event_loop()
+
+        async def start():
+            consumer = AIOKafkaConsumer(TOPIC, bootstrap_servers=BOOTSTRAP, group_id=GROUP + "-members",
+                                        auto_offset_reset="earliest", enable_auto_commit=False)
+            await consumer.start()
+            return consumer
+
+        self.consumer = self.loop.run_until_complete(start())
+
+    def poll(self):
+        batches = self.loop.run_until_complete(self.consumer.getmany(timeout_ms=100))
+        return [(m.partition, m.offset) for messages in batches.values() for m in messages]
+
+    def assignment(self):
+        return {tp.partition for tp in self.consumer.assignment()}
+
+    def commit(self):
+        self.loop.run_until_complete(self.consumer.commit())
+
+    def close(self):
+        self.loop.run_until_complete(self.consumer.stop())
+        self.loop.close()
+
+
+def produce_one():
+    async def send():
+        producer = AIOKafkaProducer(bootstrap_servers=BOOTSTRAP)
+        await producer.start()
+        m = await producer.send_and_wait(TOPIC, value=b"later")
+        await producer.stop()
+        return (m.partition, m.offset)
+
+    return asyncio.run(send())
+
+
 async def main():
     await create_topic()
     acknowledged = await produce()
     counts = check_acknowledged(acknowledged)
     await consume_and_commit(acknowledged, counts)
-    ok("aiokafka", aiokafka.__version__)
+    return acknowledged
 
 
-asyncio.run(asyncio.wait_for(main(), 2 * DEADLINE_S))
+check_group(Member, asyncio.run(asyncio.wait_for(main(), 2 * DEADLINE_S)), produce_one)
+ok("aiokafka", aiokafka.__version__)

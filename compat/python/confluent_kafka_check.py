@@ -8,7 +8,7 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from contract import (BOOTSTRAP, DEADLINE_S, GROUP, KEYS, PARTITIONS, RECORDS, TOPIC, VALUES, check,
-                      check_acknowledged, check_committed, check_consumed, ok)
+                      check_acknowledged, check_committed, check_consumed, check_group, ok)
 
 VERSION = f"{confluent_kafka.__version__} (librdkafka {confluent_kafka.libversion()[0]})"
 
@@ -63,6 +63,39 @@ def consume_and_commit(acknowledged, counts):
     reader.close()
 
 
+class Member:
+    def __init__(self, protocol):
+        # What librdkafka decides by itself with the consumer protocol, it refuses to be told.
+        self.consumer = Consumer({"bootstrap.servers": BOOTSTRAP, "group.id": f"{GROUP}-{protocol}", "group.protocol": protocol,
+                                  "auto.offset.reset": "earliest", "enable.auto.commit": False})
+        self.consumer.subscribe([TOPIC])
+
+    def poll(self):
+        messages = self.consumer.consume(RECORDS, 0.1)
+        for m in messages:
+            check(m.error() is None, f"consume as a member: {m.error()}")
+        return [(m.partition(), m.offset()) for m in messages]
+
+    def assignment(self):
+        return {tp.partition for tp in self.consumer.assignment()}
+
+    def commit(self):
+        self.consumer.commit(asynchronous=False)
+
+    def close(self):
+        self.consumer.close()
+
+
+def produce_one(acknowledged):
+    """Adds what it wrote to `acknowledged`."""
+    places = []
+    producer = Producer({"bootstrap.servers": BOOTSTRAP})
+    producer.produce(TOPIC, value=b"later", on_delivery=lambda error, m: places.append((error, m.partition(), m.offset())))
+    check(producer.flush(DEADLINE_S) == 0 and places[0][0] is None, f"one more record: {places}")
+    acknowledged.append(places[0][1:])
+    return places[0][1:]
+
+
 def expect_no_transactions():
     producer = Producer({"bootstrap.servers": BOOTSTRAP, "transactional.id": TOPIC})
     start = time.monotonic()
@@ -88,4 +121,6 @@ else:
     acks = produce()
     per_partition = check_acknowledged(acks)
     consume_and_commit(acks, per_partition)
+    for protocol in ("classic", "consumer"):
+        check_group(lambda: Member(protocol), acks, lambda: produce_one(acks))
 ok("confluent-kafka", VERSION)

@@ -5,6 +5,8 @@ Broker and topic come from the environment (BOOTSTRAP, TOPIC). A check that fail
 
 import os
 import sys
+import threading
+import time
 
 BOOTSTRAP = os.environ["BOOTSTRAP"]
 TOPIC = os.environ["TOPIC"]
@@ -56,3 +58,58 @@ def check_committed(counts, committed):
 
 def ok(client, version):
     print(f"client={client} version={version} ok")
+
+
+def check_group(make_member, acknowledged, produce_one):
+    """Two members of one group share the partitions and read everything; who comes later gets only what came later.
+
+    make_member() gives an object that one thread uses: poll() gives [(partition, offset)] soon, assignment() the partitions
+    that it owns now, commit() commits its positions, close() leaves the group. produce_one() gives (partition, offset).
+    """
+    everything = set(acknowledged)
+    stop = threading.Event()
+    members = [{"own": set(), "share": set(), "error": None} for _ in range(2)]
+
+    def work(mine):
+        try:
+            member = make_member()
+            while not stop.is_set():
+                mine["own"].update(member.poll())
+                mine["share"] = set(member.assignment())
+            member.commit()
+            member.close()
+        except Exception as error:  # told by the main thread
+            mine["error"] = error
+
+    def is_done():
+        shares = [m["share"] for m in members]
+        if not all(shares) or shares[0] & shares[1] or len(shares[0] | shares[1]) < PARTITIONS:
+            return False
+        # Each has read its partitions by itself: what another one read before a rebalance was not committed.
+        return all({r for r in everything if r[0] in m["share"]} <= m["own"] for m in members)
+
+    threads = [threading.Thread(target=work, args=(m,), daemon=True) for m in members]
+    for t in threads:
+        t.start()
+    deadline = time.monotonic() + DEADLINE_S
+    while not is_done() and time.monotonic() < deadline and not any(m["error"] for m in members):
+        time.sleep(0.05)
+    done = is_done()
+    stop.set()
+    for t in threads:
+        t.join(DEADLINE_S)
+    for m in members:
+        check(m["error"] is None, f"a member of the group: {m['error']!r}")
+    check(done, f"two members share {[sorted(m['share']) for m in members]} and read "
+                f"{[len(m['own']) for m in members]} of {len(everything)} records")
+    check(members[0]["own"] | members[1]["own"] == everything, "the group read records that nobody wrote")
+
+    later = produce_one()
+    member = make_member()
+    read = []
+    deadline = time.monotonic() + DEADLINE_S
+    while not read and time.monotonic() < deadline:
+        read = list(member.poll())
+    check(read == [later], f"who joined after the commits read {read} instead of {[later]}")
+    member.commit()
+    member.close()

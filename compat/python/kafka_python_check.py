@@ -8,7 +8,7 @@ from kafka.admin import NewTopic
 from kafka.structs import OffsetAndMetadata
 
 from contract import (BOOTSTRAP, DEADLINE_S, GROUP, KEYS, PARTITIONS, RECORDS, TOPIC, VALUES, check,
-                      check_acknowledged, check_committed, check_consumed, ok)
+                      check_acknowledged, check_committed, check_consumed, check_group, ok)
 
 admin = KafkaAdminClient(bootstrap_servers=BOOTSTRAP)
 admin.create_topics([NewTopic(TOPIC, PARTITIONS, 1)])
@@ -42,4 +42,31 @@ reader.assign(partitions)
 check_committed(counts, {p: reader.committed(TopicPartition(TOPIC, p)) for p in range(PARTITIONS)})
 reader.close(autocommit=False)
 
+
+class Member:
+    def __init__(self):
+        self.consumer = KafkaConsumer(TOPIC, bootstrap_servers=BOOTSTRAP, group_id=GROUP + "-members",
+                                      auto_offset_reset="earliest", enable_auto_commit=False)
+
+    def poll(self):
+        return [(r.partition, r.offset) for records in self.consumer.poll(timeout_ms=100).values() for r in records]
+
+    def assignment(self):
+        return {tp.partition for tp in self.consumer.assignment()}
+
+    def commit(self):
+        self.consumer.commit()
+
+    def close(self):
+        self.consumer.close(autocommit=False)
+
+
+def produce_one():
+    one_more = KafkaProducer(bootstrap_servers=BOOTSTRAP)
+    m = one_more.send(TOPIC, value=b"later").get(DEADLINE_S)
+    one_more.close()
+    return (m.partition, m.offset)
+
+
+check_group(Member, acknowledged, produce_one)
 ok("kafka-python", kafka.__version__)

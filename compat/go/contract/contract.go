@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"sync"
 	"time"
 )
 
@@ -93,6 +94,100 @@ func CheckOffsets(what string, want, got map[int]int64) {
 	for p, offset := range want {
 		Check(got[p] == offset, "%s: %v instead of %v", what, got, want)
 	}
+}
+
+// Member is one of a consumer group.
+type Member interface {
+	Poll() []Record  // soon, with or without records
+	Assigned() []int // the partitions that it owns now; nil where the client does not tell
+	Commit()         // what it has read
+	Close()          // leaves the group
+}
+
+// CheckGroup lets two members share the partitions and read everything; who comes later gets only what came later.
+func CheckGroup(acknowledged []Record, join func() Member, produceOne func() Record) {
+	type place struct {
+		partition int
+		offset    int64
+	}
+	everything := map[place]bool{}
+	for _, r := range acknowledged {
+		everything[place{r.Partition, r.Offset}] = true
+	}
+	var lock sync.Mutex
+	read := [2]map[place]bool{{}, {}}
+	shares := [2][]int{}
+	stop := make(chan struct{})
+	var done sync.WaitGroup
+	for i := range 2 {
+		done.Add(1)
+		go func() {
+			defer done.Done()
+			member := join()
+			for {
+				select {
+				case <-stop:
+					member.Commit()
+					member.Close()
+					return
+				default:
+				}
+				records, share := member.Poll(), member.Assigned()
+				lock.Lock()
+				for _, r := range records {
+					read[i][place{r.Partition, r.Offset}] = true
+				}
+				shares[i] = share
+				lock.Unlock()
+			}
+		}()
+	}
+	isDone := func() bool {
+		lock.Lock()
+		defer lock.Unlock()
+		owners := map[int]int{}
+		for i, share := range shares {
+			for _, p := range share {
+				if _, taken := owners[p]; taken {
+					return false
+				}
+				owners[p] = i
+			}
+		}
+		told := shares[0] != nil || shares[1] != nil
+		if told && (len(shares[0]) == 0 || len(shares[1]) == 0 || len(owners) < Partitions) {
+			return false
+		}
+		for r := range everything {
+			// Each reads its partitions by itself: what another one read before a rebalance was not committed.
+			if told && !read[owners[r.partition]][r] || !told && !read[0][r] && !read[1][r] {
+				return false
+			}
+		}
+		return true
+	}
+	for deadline := time.Now().Add(Deadline); !isDone(); time.Sleep(50 * time.Millisecond) {
+		Check(time.Now().Before(deadline), "two members share %v and read %d and %d of %d records", shares, len(read[0]),
+			len(read[1]), len(everything))
+	}
+	close(stop)
+	done.Wait()
+	for i := range 2 {
+		for r := range read[i] {
+			Check(everything[r], "a member read partition %d offset %d, which nobody wrote", r.partition, r.offset)
+		}
+	}
+
+	later := produceOne()
+	member := join()
+	var got []Record
+	for deadline := time.Now().Add(Deadline); len(got) == 0 && time.Now().Before(deadline); {
+		got = member.Poll()
+	}
+	Check(len(got) == 1 && got[0].Partition == later.Partition && got[0].Offset == later.Offset,
+		"who joined after the commits read %v instead of %v", got, later)
+	member.Commit()
+	member.Close()
 }
 
 // OK prints the last line; the version is that of the module that the program was built with.

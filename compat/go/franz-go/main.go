@@ -3,6 +3,8 @@ package main
 
 import (
 	"context"
+	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -73,7 +75,63 @@ func main() {
 		committed[int(o.Partition)] = o.At
 	})
 	CheckOffsets("committed offsets", counts, committed)
+	CheckGroup(acknowledged, func() Member { return join(ctx) }, func() Record {
+		one := &kgo.Record{Topic: Topic, Value: []byte("later")}
+		Must(producer.ProduceSync(ctx, one).FirstErr(), "one more record")
+		return Record{Partition: int(one.Partition), Offset: one.Offset}
+	})
 	producer.Close()
 
 	OK("franz-go", "github.com/twmb/franz-go")
 }
+
+type member struct {
+	ctx    context.Context
+	client *kgo.Client
+	lock   sync.Mutex
+	share  map[int]bool
+}
+
+func join(ctx context.Context) *member {
+	m := &member{ctx: ctx, share: map[int]bool{}}
+	change := func(owned bool) func(context.Context, *kgo.Client, map[string][]int32) {
+		return func(_ context.Context, _ *kgo.Client, partitions map[string][]int32) {
+			m.lock.Lock()
+			defer m.lock.Unlock()
+			for _, p := range partitions[Topic] {
+				m.share[int(p)] = owned
+			}
+		}
+	}
+	client, err := kgo.NewClient(kgo.SeedBrokers(Bootstrap), kgo.ConsumerGroup(Group+"-members"), kgo.ConsumeTopics(Topic),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableAutoCommit(),
+		kgo.OnPartitionsAssigned(change(true)), kgo.OnPartitionsRevoked(change(false)), kgo.OnPartitionsLost(change(false)))
+	Must(err, "member")
+	m.client = client
+	return m
+}
+
+func (m *member) Poll() []Record {
+	ctx, cancel := context.WithTimeout(m.ctx, 100*time.Millisecond)
+	defer cancel()
+	var records []Record
+	m.client.PollFetches(ctx).EachRecord(func(r *kgo.Record) {
+		records = append(records, Record{Partition: int(r.Partition), Offset: r.Offset})
+	})
+	return records
+}
+
+func (m *member) Assigned() []int {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	share := []int{}
+	for p, owned := range m.share {
+		if owned {
+			share = append(share, p)
+		}
+	}
+	return share
+}
+
+func (m *member) Commit() { Must(m.client.CommitUncommittedOffsets(m.ctx), "commit as a member") }
+func (m *member) Close()  { m.client.Close() }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -35,6 +36,18 @@ func main() {
 
 	commit(ctx, counts)
 	CheckOffsets("committed offsets", counts, committed(ctx))
+
+	CheckGroup(acknowledged, func() Member { return join(ctx) }, func() Record {
+		var record Record
+		one := &kafka.Writer{Addr: kafka.TCP(Bootstrap), Topic: Topic, RequiredAcks: kafka.RequireAll,
+			Completion: func(messages []kafka.Message, err error) {
+				Must(err, "one more record")
+				record = Record{Partition: messages[0].Partition, Offset: messages[0].Offset}
+			}}
+		Must(one.WriteMessages(ctx, kafka.Message{Value: []byte("later")}), "one more record")
+		Must(one.Close(), "close writer")
+		return record
+	})
 
 	OK("kafka-go", "github.com/segmentio/kafka-go")
 }
@@ -162,3 +175,30 @@ func committed(ctx context.Context) map[int]int64 {
 	}
 	return offsets
 }
+
+// member commits each message that it reads, as its ReadMessage does by default. It does not tell its partitions.
+type member struct {
+	ctx    context.Context
+	reader *kafka.Reader
+}
+
+func join(ctx context.Context) *member {
+	return &member{ctx, kafka.NewReader(kafka.ReaderConfig{Brokers: []string{Bootstrap}, GroupID: Group + "-members", Topic: Topic,
+		StartOffset: kafka.FirstOffset, MaxWait: time.Second})}
+}
+
+func (m *member) Poll() []Record {
+	ctx, cancel := context.WithTimeout(m.ctx, 100*time.Millisecond)
+	defer cancel()
+	message, err := m.reader.FetchMessage(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil
+	}
+	Must(err, "read as a member")
+	Must(m.reader.CommitMessages(m.ctx, message), "commit as a member")
+	return []Record{{Partition: message.Partition, Offset: message.Offset}}
+}
+
+func (m *member) Assigned() []int { return nil }
+func (m *member) Commit()         {}
+func (m *member) Close()          { Must(m.reader.Close(), "close reader") }

@@ -2,7 +2,10 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"sort"
+	"sync"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -37,6 +40,16 @@ func main() {
 	commit(client, counts)
 	CheckOffsets("committed offsets", counts, committed(client))
 	Must(client.Close(), "close client")
+
+	config.Consumer.Offsets.Initial = sarama.OffsetOldest
+	CheckGroup(acknowledged, func() Member { return join(brokers, config) }, func() Record {
+		producer, err := sarama.NewSyncProducer(brokers, config)
+		Must(err, "producer")
+		partition, offset, err := producer.SendMessage(&sarama.ProducerMessage{Topic: Topic, Value: sarama.StringEncoder("later")})
+		Must(err, "one more record")
+		Must(producer.Close(), "close producer")
+		return Record{Partition: int(partition), Offset: offset}
+	})
 
 	OK("sarama", "github.com/IBM/sarama")
 }
@@ -129,4 +142,97 @@ func closeManager(manager sarama.OffsetManager, partitions []sarama.PartitionOff
 			Must(err, "commit or fetch offsets")
 		}
 	}
+}
+
+type member struct {
+	group   sarama.ConsumerGroup
+	cancel  context.CancelFunc
+	done    chan struct{}
+	records chan Record
+	lock    sync.Mutex
+	share   []int
+	session sarama.ConsumerGroupSession
+}
+
+func join(brokers []string, config *sarama.Config) *member {
+	group, err := sarama.NewConsumerGroup(brokers, Group+"-members", config)
+	Must(err, "member")
+	ctx, cancel := context.WithCancel(context.Background())
+	m := &member{group: group, cancel: cancel, done: make(chan struct{}), records: make(chan Record), share: []int{}}
+	go func() {
+		defer close(m.done)
+		for ctx.Err() == nil {
+			if err := group.Consume(ctx, []string{Topic}, m); err != nil && !errors.Is(err, sarama.ErrClosedConsumerGroup) {
+				Must(err, "consume as a member")
+			}
+		}
+	}()
+	return m
+}
+
+func (m *member) Setup(session sarama.ConsumerGroupSession) error {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	m.session = session
+	m.share = []int{}
+	for _, p := range session.Claims()[Topic] {
+		m.share = append(m.share, int(p))
+	}
+	return nil
+}
+
+func (m *member) Cleanup(sarama.ConsumerGroupSession) error {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	m.share = []int{}
+	return nil
+}
+
+func (m *member) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
+	for {
+		select {
+		case message, open := <-claim.Messages():
+			if !open {
+				return nil
+			}
+			select {
+			case m.records <- Record{Partition: int(message.Partition), Offset: message.Offset}:
+				session.MarkMessage(message, "")
+			case <-session.Context().Done():
+				return nil
+			}
+		case <-session.Context().Done():
+			return nil
+		}
+	}
+}
+
+func (m *member) Poll() []Record {
+	var records []Record
+	for timeout := time.After(100 * time.Millisecond); ; {
+		select {
+		case r := <-m.records:
+			records = append(records, r)
+		case <-timeout:
+			return records
+		}
+	}
+}
+
+func (m *member) Assigned() []int {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	return append([]int{}, m.share...)
+}
+
+func (m *member) Commit() {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	m.session.Commit()
+}
+
+func (m *member) Close() {
+	m.cancel()
+	<-m.done
+	Must(m.group.Close(), "close group")
 }
