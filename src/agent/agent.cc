@@ -5,6 +5,7 @@
 #include <boost/asio/experimental/awaitable_operators.hpp>
 
 #include "agent/version.hpp"
+#include "model/topic_config.hpp"
 #include "runtime/first_of.hpp"
 
 namespace yaks {
@@ -51,7 +52,9 @@ handlers::broker_settings broker_settings_of(const config::settings& s, const me
           .auto_create_topics = s.topics.auto_create,
           .default_partitions = s.topics.default_partitions,
           .message_bytes_max = std::uint32_t(s.topics.message_bytes_max),
-          .flush_interval_ms = std::chrono::duration_cast<std::chrono::milliseconds>(s.write.flush_interval).count()};
+          .flush_interval_ms = std::chrono::duration_cast<std::chrono::milliseconds>(s.write.flush_interval).count(),
+          .retention_ms = s.upkeep.retention_ms,
+          .retention_bytes = s.upkeep.retention_bytes};
 }
 
 server_settings server_settings_of(const config::settings& s) {
@@ -66,6 +69,16 @@ console::own_numbers_settings numbers_settings_of(const config::settings& s, std
           .zone = s.process.zone,
           .node = s.process.node_id,
           .always = s.console.port != 0};
+}
+
+// What a topic does not set has the cluster's default.
+std::function<upkeep::retention_limits(const metadata::topic&)> retention_limits_of(const config::settings& s) {
+  return [ms = s.upkeep.retention_ms, bytes = s.upkeep.retention_bytes](const metadata::topic& t) {
+    // A topic that is compacted only keeps everything.
+    if (!t.settings.deletes) return upkeep::retention_limits{};
+    return upkeep::retention_limits{.ms = t.configs.contains("retention.ms") ? t.settings.retention_ms : ms,
+                                    .bytes = t.configs.contains("retention.bytes") ? t.settings.retention_bytes : bytes};
+  };
 }
 
 std::uint16_t advertised_port(const config::settings& s, const listener& serving) {
@@ -88,9 +101,13 @@ agent::agent(runtime& rt, std::unique_ptr<listener> serving, metadata::metastore
                metrics),
       snapshots_(rt, store, objects, log_, members_,
                  {.key_prefix = s.s3.prefix, .entries = std::int64_t(s.materializer.snapshot_entries)}, metrics),
-      materializer_(rt, store, log_, members_,
+      office_(rt, store, log_, members_, metrics),
+      materializer_(rt, store, log_, office_,
                     {.interval = s.materializer.interval, .chunks_max = std::size_t(s.materializer.batch_size)}, metrics),
       read_model_(rt, store, log_, members_, {.interval = s.materializer.read_model_interval}, metrics),
+      retention_(rt, store, log_, office_, retention_limits_of(s), {.interval = s.upkeep.retention_interval}, metrics),
+      reclaimer_(rt, store, log_, objects, office_, {.key_prefix = s.s3.prefix, .grace = s.upkeep.delete_grace}, metrics),
+      sweeper_(rt, store, log_, objects, office_, {.key_prefix = s.s3.prefix, .interval = s.upkeep.sweep_interval}, metrics),
       cache_(s.read.cache_bytes, metrics),
       buffer_(rt, objects, log_, cache_, write_settings_of(s, [this](topic_id topic, const auto& share) { stored(topic, share); }), metrics),
       reader_(rt, objects, cache_, {.key_prefix = s.s3.prefix}, metrics),
@@ -163,7 +180,11 @@ awaitable<void> agent::serve(stop_request& stop) {
   if (stop.is_asked()) co_return;
   tasks_.spawn(buffer_.run());
   tasks_.spawn(snapshots_.run());
+  tasks_.spawn(office_.run());
   tasks_.spawn(materializer_.run());
+  tasks_.spawn(retention_.run());
+  tasks_.spawn(reclaimer_.run());
+  tasks_.spawn(sweeper_.run());
   tasks_.spawn(read_model_.run());
   tasks_.spawn(numbers_.run());
   tasks_.spawn(groups_.run());

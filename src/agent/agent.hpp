@@ -33,8 +33,12 @@
 #include "runtime/task_group.hpp"
 #include "server/kafka_server.hpp"
 #include "upkeep/materializer.hpp"
+#include "upkeep/reclaimer.hpp"
+#include "upkeep/retention.hpp"
 #include "upkeep/read_model.hpp"
 #include "upkeep/snapshots.hpp"
+#include "upkeep/sweeper.hpp"
+#include "upkeep/term.hpp"
 
 namespace yaks {
 // Asks an agent to stop, from a signal handler on the agent's executor or from a test.
@@ -89,7 +93,11 @@ class agent {
   metadata::replica log_;
   membership::members members_;
   upkeep::snapshotter snapshots_;
+  upkeep::term office_;
   upkeep::materializer materializer_;
+  upkeep::retention retention_;
+  upkeep::reclaimer reclaimer_;
+  upkeep::sweeper sweeper_;
   upkeep::read_model_writer read_model_;
   block_cache cache_;
   ingest::write_buffer buffer_;

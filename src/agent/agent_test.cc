@@ -26,6 +26,7 @@ config::settings settings_of(std::int32_t node) {
   s.materializer.interval = 100ms;
   s.materializer.batch_size = 1000;
   s.materializer.read_model_interval = 5s;
+  s.upkeep = {.retention_ms = -1, .retention_bytes = -1, .retention_interval = 10s, .delete_grace = 60s, .sweep_interval = 6h};
   s.process.node_id = node;
   s.process.shutdown_timeout = 10s;
   s.listener.host = "0.0.0.0";

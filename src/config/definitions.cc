@@ -8,6 +8,7 @@
 namespace yaks::config {
 namespace {
 constexpr std::int64_t kib = 1024, mib = 1024 * kib, gib = 1024 * mib;
+constexpr std::int64_t forever = 9223372036854775807;
 constexpr std::int64_t port_max = 65535, int32_max = 2147483647;
 constexpr std::int64_t minute = 60'000, hour = 60 * minute, day = 24 * hour;
 constexpr std::string_view no_peers = "agents do not share their caches yet";
@@ -229,6 +230,23 @@ constexpr definition table[] = {
    .help = "How often the tables for SQL (topics, partitions, committed_offsets) get what has changed, at most 10,000 rows at a time. 0: never.",
    .store = [](settings& s, const value& v) { s.materializer.read_model_interval = v.time(); }},
 
+  {.name = "DEFAULT_RETENTION_MS", .in = group::upkeep, .type = kind::number, .fallback = "604800000", .least = -1, .most = forever,
+   .help = "How long records are kept where the topic's retention.ms does not say otherwise, in milliseconds; -1: for ever.",
+   .store = [](settings& s, const value& v) { s.upkeep.retention_ms = v.number; }},
+  {.name = "DEFAULT_RETENTION_BYTES", .in = group::upkeep, .type = kind::number, .fallback = "-1", .least = -1, .most = forever,
+   .help = "How many bytes each partition keeps where the topic's retention.bytes does not say otherwise; -1: no limit.",
+   .store = [](settings& s, const value& v) { s.upkeep.retention_bytes = v.number; }},
+  {.name = "RETENTION_INTERVAL_MS", .in = group::upkeep, .type = kind::milliseconds, .fallback = "10000", .least = 100, .most = day,
+   .help = "How often each partition is looked at for records that are kept no longer.",
+   .store = [](settings& s, const value& v) { s.upkeep.retention_interval = v.time(); }},
+  {.name = "DELETE_GRACE_MS", .in = group::upkeep, .type = kind::milliseconds, .fallback = "60000", .least = 0, .most = 7 * day,
+   .help = "How long an object that nobody refers to any more stays, after every live agent knows that nobody does.",
+   .store = [](settings& s, const value& v) { s.upkeep.delete_grace = v.time(); }},
+  {.name = "SWEEP_INTERVAL_MS", .in = group::upkeep, .type = kind::milliseconds, .fallback = "21600000", .least = 0, .most = 30 * day,
+   .help = "How often the whole bucket is listed, a piece at a time, for objects that were uploaded and never committed; they are deleted. "
+           "0: never.",
+   .store = [](settings& s, const value& v) { s.upkeep.sweep_interval = v.time(); }},
+
   {.name = "NODE_ID", .in = group::process, .type = kind::number, .fallback = "0", .least = 0, .most = int32_max,
    .help = "Broker id of this agent; each agent of an installation has its own.",
    .store = [](settings& s, const value& v) { s.process.node_id = std::int32_t(v.number); }},
@@ -312,6 +330,8 @@ std::string_view title(group of) {
       return "Cache peers";
     case group::materializer:
       return "SQL read model";
+    case group::upkeep:
+      return "Retention and deletion";
     case group::process:
       return "Process";
   }

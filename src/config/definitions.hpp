@@ -24,6 +24,7 @@ enum class group {
   console,
   cache_peers,
   materializer,
+  upkeep,
   process
 };
 std::string_view title(group of);

@@ -46,6 +46,11 @@ TEST(load, defaults_are_those_that_are_documented) {
       {"MATERIALIZE_BATCH_SIZE", "1000"},
       {"SNAPSHOT_ENTRIES", "10000"},
       {"READ_MODEL_INTERVAL_MS", "5000"},
+      {"DEFAULT_RETENTION_MS", "604800000"},
+      {"DEFAULT_RETENTION_BYTES", "-1"},
+      {"RETENTION_INTERVAL_MS", "10000"},
+      {"DELETE_GRACE_MS", "60000"},
+      {"SWEEP_INTERVAL_MS", "21600000"},
       {"FETCH_MAX_BYTES", "52428800"},
       {"DB_HOST", "localhost"},
       {"DB_PORT", "5432"},
@@ -157,7 +162,8 @@ TEST(load, each_setting_changes_something_and_only_its_own_member) {
         s.console.host, s.console.port, s.console.token,
         s.cache_peers.enabled, s.cache_peers.port, s.cache_peers.advertised_host, s.cache_peers.heartbeat.count(),
         s.cache_peers.poll.count(), s.cache_peers.lease.count(), s.materializer.interval.count(),
-        s.materializer.batch_size, s.materializer.snapshot_entries, s.materializer.read_model_interval.count());
+        s.materializer.batch_size, s.materializer.snapshot_entries, s.materializer.read_model_interval.count(),
+        s.upkeep.retention_ms, s.upkeep.retention_bytes, s.upkeep.retention_interval.count(), s.upkeep.delete_grace.count(), s.upkeep.sweep_interval.count());
     return all.str();
   };
   settings base{};

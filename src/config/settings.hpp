@@ -129,5 +129,13 @@ struct settings {
     std::int64_t snapshot_entries;
     milliseconds read_model_interval;
   } materializer;
+
+  struct {
+    std::int64_t retention_ms;     // of topics that do not say otherwise; -1: for ever
+    std::int64_t retention_bytes;  // the same; -1: no limit
+    milliseconds retention_interval;
+    milliseconds delete_grace;
+    milliseconds sweep_interval;  // 0: never
+  } upkeep;
 };
 }  // namespace yaks::config

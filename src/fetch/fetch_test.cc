@@ -257,7 +257,7 @@ awaitable<topic_partition> write_and_index(fetch_world& w) {
     const auto& o = w.replica.current().find_object(p->ranges[std::size_t(i)].object);
     write.objects.push_back({p->ranges[std::size_t(i)].object, o.id, o.bytes});
   }
-  EXPECT_TRUE(co_await w.session.index().add(std::move(write)));
+  EXPECT_TRUE(co_await w.session.index().add(1, std::move(write)));
   EXPECT_TRUE(co_await w.replica.submit(metadata::advance_index{{{at.topic, at.partition, offset(20), 0}}}));
   EXPECT_EQ(w.replica.current().find_partition(at)->state_begin(), offset(20));
   co_return at;

@@ -76,12 +76,22 @@ awaitable<fetch_result> fetcher::fetch(fetch_request request) {
     else
       for (auto& p : seen.partitions) p.error = fetch_error::storage;
   }
-  co_return co_await read(std::move(request), std::move(seen));
+  bool is_gone = false;
+  auto answer = co_await read(request, std::move(seen), is_gone);
+  if (is_gone && co_await log_.barrier_since(rt_.now())) {  // once more, by what holds now
+    request.memory_turn = nullptr;                          // it has passed
+    answer = {};
+    seen = look(request);
+    answer = co_await read(std::move(request), std::move(seen), is_gone);
+  }
+  co_return answer;
 }
 
-awaitable<fetch_result> fetcher::read(fetch_request request, survey seen) {
+awaitable<fetch_result> fetcher::read(fetch_request request, survey seen, bool& is_gone) {
   if (request.memory_turn && seen.bytes > 0) co_await request.memory_turn->wait();
   fetch_result out{.partitions = std::move(seen.partitions), .lease = nullptr};
+  // What it finds in the state and the index stays in the object store until this has been read.
+  metadata::replica::reader reading(log_);
   // Which ranges: as many as could be needed, by the sizes that the state knows. The state may change while they are
   // read, so everything is copied out of it here.
   struct planned {
@@ -118,6 +128,7 @@ awaitable<fetch_result> fetcher::read(fetch_request request, survey seen) {
       auto older = co_await index_.read(asked.where, next, std::uint64_t(std::max<std::int64_t>(limit, 1)));
       if (!older || older->empty()) {
         out.partitions[i].error = fetch_error::storage;
+        is_gone |= older.has_value();
         continue;
       }
       for (auto r = older->begin(); r != older->end() && wants_more(); ++r) add(*r);
@@ -143,6 +154,7 @@ awaitable<fetch_result> fetcher::read(fetch_request request, survey seen) {
     std::int64_t limit = std::min<std::int64_t>(asked.bytes_max, budget);
     bool full = false;
     for (std::size_t i = here.first; i < here.last && !full; ++i) {
+      if (!read[i]) is_gone |= read[i].error() == object_error::not_found;
       if (!read[i]) {  // what was read before it is still an answer
         if (answer.bytes == 0) answer.error = fetch_error::storage;
         break;

@@ -70,7 +70,8 @@ class fetcher {
     bool is_denial = false;  // an error that a newer state might not give
   };
   survey look(const fetch_request& request) const;
-  awaitable<fetch_result> read(fetch_request request, survey seen);
+  // `is_gone`: set where an object or a chunk of the index was not where this agent's state said: it may be behind.
+  awaitable<fetch_result> read(fetch_request request, survey seen, bool& is_gone);
 
   runtime& rt_;
   metadata::replica& log_;

@@ -102,9 +102,9 @@ awaitable<result<index_reader::ranges, index_reader::problem>> index_reader::fir
 }
 
 awaitable<result<index_reader::ranges, index_reader::problem>> index_reader::with_largest_timestamp(
-    topic_partition where) {
+    topic_partition where, offset from) {
   lookups_.add();
-  auto found = co_await index_.find_largest_time(where);
+  auto found = co_await index_.find_largest_time(where, from);
   if (!found) {
     failures_.add();
     co_return failure(found.error() == metadata::log_error::refused ? problem::damaged : problem::away);

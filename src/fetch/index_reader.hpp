@@ -30,8 +30,8 @@ class index_reader {
   awaitable<result<ranges, problem>> read(topic_partition where, offset from, std::uint64_t bytes);
   // The ranges of the first chunk from `from` on that has a timestamp of at least `target`; empty when there is none.
   awaitable<result<ranges, problem>> first_at_or_after(topic_partition where, offset from, timestamp_ms target);
-  // Of the first chunk with the largest timestamp; empty when nothing is in the index.
-  awaitable<result<ranges, problem>> with_largest_timestamp(topic_partition where);
+  // Of the first chunk with the largest timestamp of those that reach beyond `from`; empty when nothing is in the index.
+  awaitable<result<ranges, problem>> with_largest_timestamp(topic_partition where, offset from);
   std::size_t held() const { return held_; }
 
  private:

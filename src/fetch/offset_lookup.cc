@@ -46,6 +46,7 @@ awaitable<result<std::optional<located_range>, object_error>> offset_lookup::nex
 
 awaitable<result<found_offset, object_error>> offset_lookup::first_at_or_after(topic_partition where,
                                                                                timestamp_ms target) {
+  metadata::replica::reader reading(log_);
   offset from{0};
   for (;;) {
     // The state may change while a range is read: every round looks anew.
@@ -86,17 +87,18 @@ awaitable<result<found_offset, object_error>> offset_lookup::first_at_or_after(t
 }
 
 awaitable<result<found_offset, object_error>> offset_lookup::largest_timestamp(topic_partition where) {
+  metadata::replica::reader reading(log_);
   const auto* p = log_.current().find_partition(where);
   if (!p) co_return found_offset{};
   std::optional<located_range> best;
   auto log_start = p->log_start;
   if (log_start < p->state_begin()) {
-    auto older = co_await index_.with_largest_timestamp(where);
+    auto older = co_await index_.with_largest_timestamp(where, log_start);
     if (!older)
       co_return failure(older.error() == index_reader::problem::damaged ? object_error::corrupt
                                                                         : object_error::unavailable);
     for (const auto& r : *older)
-      if (!best || r.range.max_timestamp > best->range.max_timestamp) best = r;
+      if (r.range.end_offset() > log_start && (!best || r.range.max_timestamp > best->range.max_timestamp)) best = r;
     p = log_.current().find_partition(where);
     if (!p) co_return found_offset{};
   }

@@ -29,6 +29,7 @@ struct broker_settings {
   std::int32_t default_partitions = 1;
   std::uint32_t message_bytes_max = 1048588;  // where the topic does not say
   std::int64_t flush_interval_ms = 250;       // likewise
+  std::int64_t retention_ms = 604'800'000, retention_bytes = -1;  // likewise
 };
 
 // Hands out producer ids, a block at a time: one append for a thousand producers.

@@ -35,6 +35,8 @@ inline bool is_agent_setting(const resource_config& c) { return c.name == "max.m
 inline std::string default_of(const broker_settings& b, const resource_config& c) {
   if (c.name == "max.message.bytes") return std::to_string(b.message_bytes_max);
   if (c.name == "yaks.flush.interval.ms") return std::to_string(b.flush_interval_ms);
+  if (c.name == "retention.ms") return std::to_string(b.retention_ms);
+  if (c.name == "retention.bytes") return std::to_string(b.retention_bytes);
   return std::string(c.default_value);
 }
 inline config_source default_source(const resource_config& c) {
@@ -55,6 +57,7 @@ inline wire::error_code code_of(const result<metadata::simple_outcome, metadata:
     case metadata::apply_error::invalid_producer_epoch:
     case metadata::apply_error::commit_too_late:
     case metadata::apply_error::offset_out_of_range:
+    case metadata::apply_error::wrong_term:
     case metadata::apply_error::withheld: break;  // outcomes of other commands
   }
   return error_code::unknown_server_error;

@@ -29,6 +29,7 @@ produce_error error_of(metadata::apply_error error) {
     case metadata::apply_error::commit_too_late:
     case metadata::apply_error::withheld: return produce_error::not_stored;
     case metadata::apply_error::topic_exists:
+    case metadata::apply_error::wrong_term:
     case metadata::apply_error::invalid_partitions:
     case metadata::apply_error::offset_out_of_range: break;
   }

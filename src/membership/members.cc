@@ -23,7 +23,7 @@ members::members(runtime& rt, metadata::metastore& store, metadata::replica& log
 awaitable<void> members::run() {
   for (unsigned failures = 0;;) {
     auto got = co_await store_.renew_lease(
-        {.who = log_.self(), .what = settings_.self, .applied = log_.current().position().sequence}, settings_.lease_ttl);
+        {.who = log_.self(), .what = settings_.self, .applied = log_.oldest_read()}, settings_.lease_ttl);
     renewals_.add();
     if (got) {
       failures = 0;
@@ -82,6 +82,11 @@ std::vector<broker> members::brokers() const {
   std::vector<broker> all;
   for (auto& [id, b] : by_id) all.push_back(std::move(b));
   return all;
+}
+
+bool members::is_alive(incarnation who) const {
+  auto known = log_.current().agents().find(who);
+  return known != log_.current().agents().end() && is_live(who, known->second);
 }
 
 bool members::is_first() const {

@@ -42,6 +42,8 @@ class members {
   duration lease_ttl() const { return settings_.lease_ttl; }
   // How many live agents come before this one, in an order that all know.
   std::size_t rank() const;
+  // Registered and heard of: what this agent believes of another.
+  bool is_alive(incarnation who) const;
   // What this agent is called: the id of the broker at its address.
   node_id self() const;
 

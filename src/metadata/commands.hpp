@@ -265,11 +265,51 @@ struct advance_index {
   bool operator==(const advance_index&) const = default;
 };
 
+// The writer does from here on what one agent does for all (upkeep), and nobody else. Void where another one took the term after
+// `after`: of two that try, one gets it.
+struct take_upkeep {
+  std::uint64_t after = 0;  // the term that it follows
+  bool operator==(const take_upkeep&) const = default;
+};
+
+// The oldest ranges of a partition go: those of [from, to), and with them its log start moves up. Void where the partition is not
+// as its author saw it.
+struct partition_trim {
+  topic_id topic;
+  partition_index partition;
+  offset from;  // where the partition's ranges begin now
+  offset to;    // where a range ends
+  offset index_end;             // of [from, to), the index holds what lies before this; the state the rest
+  std::uint64_t index_bytes = 0;  // how much that is
+  bool operator==(const partition_trim&) const = default;
+};
+
+struct trim_partitions {
+  std::uint64_t term = 0;
+  std::vector<partition_trim> partitions;
+  bool operator==(const trim_partitions&) const = default;
+};
+
+// Of what the state has let go of, the index has followed in this: it need not be remembered any longer.
+struct settle_upkeep {
+  std::uint64_t term = 0;
+  std::vector<std::pair<topic_partition, offset>> trims;
+  std::vector<topic_id> drops;
+  std::vector<std::uint64_t> objects;  // by number
+  bool operator==(const settle_upkeep&) const = default;
+};
+
+// No object whose name has a time before this is ever committed from here on: those that nobody refers to may go.
+struct sweep {
+  timestamp_ms before;
+  bool operator==(const sweep&) const = default;
+};
+
 using command = std::variant<register_agent, fence_agent, create_topic, delete_topic, create_partitions,
                              alter_topic_configs, commit_object, allocate_producer_ids, commit_group_offsets, advance_index,
                              alter_group_configs, move_log_start,
                              join_group, sync_group, leave_group, move_home, expire_member, fire_group_timer,
-                             remove_group_data, consumer_heartbeat>;
+                             remove_group_data, consumer_heartbeat, take_upkeep, trim_partitions, settle_upkeep, sweep>;
 
 // ---- outcomes ------------------------------------------------------------------------------------------------------
 
@@ -283,6 +323,7 @@ enum class apply_error {
   invalid_producer_epoch,  // an epoch older than the producer's newest
   commit_too_late,         // the object is older than its agent's upload deadline: it may be gone
   offset_out_of_range,     // above the high watermark
+  wrong_term,              // another agent has taken the upkeep
   withheld,                // record_count was 0: its writer had given it up (or it lies beyond 4 GiB of its object)
 };
 

@@ -22,12 +22,11 @@ std::uint64_t hash_of(const topic& t) {
 }
 
 std::uint64_t hash_of(topic_partition at, const partition& p) {
-  return at_partition("partition", at)
-      .number(p.log_start.value())
-      .number(p.high_watermark.value())
-      .number(p.bytes)
-      .number(std::uint64_t(p.index_generation))
-      .value();
+  auto h = at_partition("partition", at);
+  h.number(p.log_start.value()).number(p.high_watermark.value()).number(p.bytes).number(std::uint64_t(p.index_generation));
+  // Not where it never moved: digests of snapshots that were made before there was such a thing hold on.
+  if (p.held_from > offset(0)) h.number(p.held_from.value());
+  return h.value();
 }
 
 std::uint64_t hash_of(topic_partition at, const range& r) {
@@ -53,6 +52,23 @@ std::uint64_t hash_of(topic_partition at, producer_id id, const producer_state& 
 
 std::uint64_t hash_of(object_number number, const object& o) {
   return item_hash("object").number(number).id(o.id.value()).number(o.bytes).number(std::uint64_t(o.ranges)).value();
+}
+
+std::uint64_t hash_of_released(object_number number, const object& o) {
+  return item_hash("released object").number(number).id(o.id.value()).number(o.bytes).value();
+}
+
+std::uint64_t hash_of_trim(topic_partition at, offset to) {
+  return at_partition("trim", at).number(to.value()).value();
+}
+
+std::uint64_t hash_of_drop(topic_id id) {
+  return item_hash("drop").id(id.value()).value();
+}
+
+std::uint64_t hash_of(const upkeep_term& t) {
+  if (t == upkeep_term{}) return 0;
+  return item_hash("upkeep").number(t.number).id(t.holder.value()).number(t.swept_before.value()).value();
 }
 
 std::uint64_t hash_of(std::string_view group, topic_partition at, const committed_offset& o) {

@@ -40,6 +40,10 @@ std::uint64_t hash_of(topic_partition at, const partition& p);  // its watermark
 std::uint64_t hash_of(topic_partition at, const range& r);
 std::uint64_t hash_of(topic_partition at, producer_id id, const producer_state& p);
 std::uint64_t hash_of(object_number number, const object& o);
+std::uint64_t hash_of_released(object_number number, const object& o);
+std::uint64_t hash_of_trim(topic_partition at, offset to);
+std::uint64_t hash_of_drop(topic_id id);
+std::uint64_t hash_of(const upkeep_term& t);
 std::uint64_t hash_of(std::string_view group, topic_partition at, const committed_offset& o);
 std::uint64_t hash_of(std::string_view group, const config_values& set);
 std::uint64_t hash_of(incarnation id, const agent& a);

@@ -32,6 +32,10 @@ enum class section : std::uint64_t {
   consumer_heartbeat = 18,
   alter_group_configs = 20,
   move_log_start = 21,
+  take_upkeep = 30,
+  trim_partitions = 31,
+  settle_upkeep = 32,
+  sweep = 33,
 };
 inline constexpr std::uint64_t location_object = 0;  // 1 is kept for bytes that travel in the entry itself
 
@@ -73,6 +77,18 @@ section kind_of(const alter_group_configs&) {
 }
 section kind_of(const move_log_start&) {
   return section::move_log_start;
+}
+section kind_of(const take_upkeep&) {
+  return section::take_upkeep;
+}
+section kind_of(const trim_partitions&) {
+  return section::trim_partitions;
+}
+section kind_of(const settle_upkeep&) {
+  return section::settle_upkeep;
+}
+section kind_of(const sweep&) {
+  return section::sweep;
 }
 
 section kind_of(const join_group&) {
@@ -512,6 +528,76 @@ void get(in& from, move_log_start& c) {
   c.to = offset(from.signed_number());
 }
 
+void put(out& to, const take_upkeep& c) {
+  to.number(c.after);
+}
+void get(in& from, take_upkeep& c) {
+  c.after = from.number();
+}
+
+void put(out& to, const trim_partitions& c) {
+  to.number(c.term);
+  to.number(c.partitions.size());
+  for (const auto& p : c.partitions) {
+    to.id(p.topic.value());
+    to.signed_number(p.partition.value());
+    std::int64_t at = 0;
+    to.delta(at, p.from.value());
+    to.delta(at, p.to.value());
+    to.delta(at, p.index_end.value());
+    to.number(p.index_bytes);
+  }
+}
+void get(in& from, trim_partitions& c) {
+  c.term = from.number();
+  c.partitions.resize(from.count(21));
+  for (auto& p : c.partitions) {
+    p.topic = topic_id(from.id());
+    p.partition = partition_index(from.narrow<std::int32_t>());
+    std::int64_t at = 0;
+    p.from = offset(from.delta(at));
+    p.to = offset(from.delta(at));
+    p.index_end = offset(from.delta(at));
+    p.index_bytes = from.number();
+  }
+}
+
+void put(out& to, const settle_upkeep& c) {
+  to.number(c.term);
+  to.number(c.trims.size());
+  for (const auto& [where, end] : c.trims) {
+    to.id(where.topic.value());
+    to.signed_number(where.partition.value());
+    to.signed_number(end.value());
+  }
+  to.number(c.drops.size());
+  for (auto id : c.drops) to.id(id.value());
+  to.number(c.objects.size());
+  std::int64_t number = 0;
+  for (auto o : c.objects) to.delta(number, std::int64_t(o));
+}
+void get(in& from, settle_upkeep& c) {
+  c.term = from.number();
+  c.trims.resize(from.count(18));
+  for (auto& [where, end] : c.trims) {
+    where.topic = topic_id(from.id());
+    where.partition = partition_index(from.narrow<std::int32_t>());
+    end = offset(from.signed_number());
+  }
+  c.drops.resize(from.count(16));
+  for (auto& id : c.drops) id = topic_id(from.id());
+  c.objects.resize(from.count(1));
+  std::int64_t number = 0;
+  for (auto& o : c.objects) o = std::uint64_t(from.delta(number));
+}
+
+void put(out& to, const sweep& c) {
+  to.signed_number(c.before.value());
+}
+void get(in& from, sweep& c) {
+  c.before = timestamp_ms(from.signed_number());
+}
+
 template <class Command>
 command get_command(in from) {
   Command c;
@@ -618,6 +704,18 @@ std::vector<command> decode_entry(byte_view payload) {
         continue;
       case section::remove_group_data:
         commands.push_back(get_command<remove_group_data>(body));
+        continue;
+      case section::take_upkeep:
+        commands.push_back(get_command<take_upkeep>(body));
+        continue;
+      case section::trim_partitions:
+        commands.push_back(get_command<trim_partitions>(body));
+        continue;
+      case section::settle_upkeep:
+        commands.push_back(get_command<settle_upkeep>(body));
+        continue;
+      case section::sweep:
+        commands.push_back(get_command<sweep>(body));
         continue;
     }
     if ((kind & 1) != 0)

@@ -77,7 +77,7 @@ class command_maker {
 
  public:
   command any() {
-    switch (random_() % 19) {
+    switch (random_() % 23) {
       case 0:
         return register_agent{id<node_id>(),
                               number<std::uint32_t>(),
@@ -137,6 +137,20 @@ class command_maker {
       case 14:
         return remove_group_data{text(), group_removal(random_() % 3),
                                  list([&] { return topic_partition{id<topic_id>(), id<partition_index>()}; }), number<std::int64_t>()};
+      case 18:
+        return take_upkeep{number<std::uint64_t>()};
+      case 19:
+        return trim_partitions{number<std::uint64_t>(), list([&] {
+                                 return partition_trim{id<topic_id>(), id<partition_index>(), id<offset>(), id<offset>(),
+                                                       id<offset>(),   number<std::uint64_t>()};
+                               })};
+      case 20:
+        return settle_upkeep{number<std::uint64_t>(), list([&] {
+                               return std::pair(topic_partition{id<topic_id>(), id<partition_index>()}, id<offset>());
+                             }),
+                             list([&] { return id<topic_id>(); }), list([&] { return number<std::uint64_t>(); })};
+      case 21:
+        return sweep{id<timestamp_ms>()};
       default:
         return commit_object{id<object_id>(), number<std::uint64_t>(), list([&] {
                                return topic_commit{id<topic_id>(), list([&] {

@@ -11,6 +11,8 @@ std::string_view name(log_error error) {
       return "trimmed";
     case log_error::diverged:
       return "diverged";
+    case log_error::old_term:
+      return "another agent does the upkeep now";
     case log_error::refused:
       return "refused";
   }

@@ -44,6 +44,7 @@ enum class log_error {
              // id.
   trimmed,   // the log no longer holds the entries after this position: load a snapshot
   diverged,  // the log has another entry at this position, or ends before it: acknowledged entries were lost
+  old_term,  // an index write of an agent whose term is over: somebody else does that now
   refused,   // an entry above entry_bytes_max, or a store that must not be used (schema newer than ours)
 };
 std::string_view name(log_error error);

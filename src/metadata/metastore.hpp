@@ -23,7 +23,7 @@ struct metastore_error : std::runtime_error {
 struct lease {
   incarnation who;
   register_agent what;
-  log_sequence applied;  // how far it has read the log
+  log_sequence applied;  // it has read the log so far, and nothing in it still reads what an earlier state said
 };
 
 // Where a snapshot of the state lies in the object store.
@@ -52,6 +52,8 @@ class metastore {
   // Renews this agent's lease for `ttl` and answers whose leases are live, by the store's clock, this one's included. An
   // agent whose lease lapses is dead to the others; one that only lost its way renews, or finds itself fenced.
   virtual awaitable<result<std::vector<incarnation>, log_error>> renew_lease(lease mine, duration ttl) = 0;
+  // How far each agent has reported to have read the log (lease::applied), those whose leases have lapsed included.
+  virtual awaitable<result<std::vector<std::pair<incarnation, log_sequence>>, log_error>> reports() = 0;
   // Gives the lease back, at a clean end. What goes wrong is left to the clock.
   virtual awaitable<void> end_lease(incarnation who) = 0;
   // The newest snapshots, newest first, at most two.

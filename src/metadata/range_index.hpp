@@ -35,19 +35,61 @@ struct indexed_range {
   object_id object;
 };
 
+// The ranges of a partition before `to` leave the index.
+struct index_trim {
+  topic_partition where;
+  offset to;
+  // Of the chunk that `to` lies in, the ranges from `to` on: they stay, as a chunk of their own. Empty where no chunk goes on
+  // beyond `to`.
+  std::vector<range> rest;
+};
+
+// What is known of objects, by what may become of them.
+struct object_totals {
+  struct sum {
+    std::uint64_t objects = 0, bytes = 0;
+  };
+  sum live;      // the index or the state refers to them
+  sum waiting;   // nobody does: they go after the grace
+  timestamp_ms oldest_waiting = no_timestamp;  // since when
+};
+
+// Beside the ranges, the index counts how many of them lie in each object. Whatever changes chunks changes these counts in the
+// same transaction, and names the term of the one who writes (metadata::upkeep_term): a store that has seen a later term answers
+// old_term and does nothing. Within a term the holder writes one thing after the other, so what it read is still so when it writes.
+//
+//   released   the state holds no range of it any more, and never will
+//   gone       released, and the index counts no range in it: nobody who begins to read now can find it
+//   retired    gone, and an entry of the log has been appended since then: whoever has applied that entry cannot have it either
 class range_index {
  public:
   virtual ~range_index() = default;
+  // From here on only writes of this term or a later one are taken. Durable when it returns.
+  virtual awaitable<result<void, log_error>> begin_term(std::uint64_t term) = 0;
   // Adds the chunks that begin where the index of their partition ends; others are left out, without an error: somebody else
   // has written them. All or nothing otherwise. Answers, per partition named, where its index ends now.
-  virtual awaitable<result<std::vector<std::pair<topic_partition, offset>>, log_error>> add(index_write what) = 0;
+  virtual awaitable<result<std::vector<std::pair<topic_partition, offset>>, log_error>> add(std::uint64_t term, index_write what) = 0;
   // The ranges of the chunk that holds `at`. Empty: the index does not hold it.
   virtual awaitable<result<std::vector<indexed_range>, log_error>> find(topic_partition where, offset at) = 0;
   // Of the first chunk, from the one that holds `from` on, that has a timestamp of at least `target`.
   virtual awaitable<result<std::vector<indexed_range>, log_error>> find_time(topic_partition where, offset from, timestamp_ms target) = 0;
-  // Of the first chunk with the largest timestamp of all.
-  virtual awaitable<result<std::vector<indexed_range>, log_error>> find_largest_time(topic_partition where) = 0;
-  // Forgets a topic that is deleted. Again is fine.
-  virtual awaitable<result<void, log_error>> drop(topic_id topic) = 0;
+  // Of the first chunk with the largest timestamp of all that reach beyond `from`.
+  virtual awaitable<result<std::vector<indexed_range>, log_error>> find_largest_time(topic_partition where, offset from) = 0;
+  // The index of these partitions begins no earlier than at `to`; where it ended before, it ends there now, so that what the
+  // state holds next follows. Durable when it returns. Again is fine. A `rest` that is not what the chunk holds is a bug.
+  virtual awaitable<result<void, log_error>> trim(std::uint64_t term, std::vector<index_trim> what) = 0;
+  // Forgets a topic that is deleted, at most so many chunks at a time. True: nothing of it is left. Again is fine.
+  virtual awaitable<result<bool, log_error>> drop(std::uint64_t term, topic_id topic, std::size_t chunks_max) = 0;
+  // The state holds no range of these objects any more.
+  virtual awaitable<result<void, log_error>> release(std::uint64_t term, std::vector<indexed_object> objects) = 0;
+  // Objects that are gone and not retired are retired, with an entry that was appended after they went. Answers how many.
+  virtual awaitable<result<std::uint64_t, log_error>> retire(std::uint64_t term, log_sequence at, timestamp_ms time) = 0;
+  // Objects that were retired with an entry up to `at`, before `time`. Their bytes may be deleted.
+  virtual awaitable<result<std::vector<indexed_object>, log_error>> retired(log_sequence at, timestamp_ms time, std::size_t most) = 0;
+  // The object store has confirmed that their bytes are gone.
+  virtual awaitable<result<void, log_error>> forget(std::uint64_t term, std::vector<object_number> objects) = 0;
+  // Which of these the index knows, whatever it thinks of them.
+  virtual awaitable<result<std::vector<object_id>, log_error>> known_objects(std::vector<object_id> which) = 0;
+  virtual awaitable<result<object_totals, log_error>> totals() = 0;
 };
 }  // namespace yaks::metadata

@@ -66,6 +66,7 @@ void replica::stop(log_error why) {
       throw replica_stopped("the store of the metadata log refuses to be used: see the message above");
     case log_error::unavailable:
     case log_error::unknown:
+    case log_error::old_term:
       break;
   }
   YAKS_CHECK(false, "only final errors stop a replica");

@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <stdexcept>
 #include <string>
 
@@ -72,6 +73,21 @@ class replica {
   awaitable<void> leave();
 
   const state& current() const { return state_; }
+  // Held by whoever reads objects that current() told of, for as long as it does: this agent then reports no later sequence as
+  // read (lease::applied), and nothing that was there at that sequence is deleted.
+  class reader {
+   public:
+    explicit reader(replica& of) : of_(of), at_(of.readers_.insert(of.state_.position().sequence)) {}
+    reader(const reader&) = delete;
+    reader& operator=(const reader&) = delete;
+    ~reader() { of_.readers_.erase(at_); }
+
+   private:
+    replica& of_;
+    std::multiset<log_sequence>::iterator at_;
+  };
+  // The oldest state that somebody still reads by; current()'s where nobody does. Never goes back.
+  log_sequence oldest_read() const { return readers_.empty() ? state_.position().sequence : *readers_.begin(); }
   incarnation self() const { return self_; }
   // The newest clock of the store that this agent has read; never the agent's own.
   timestamp_ms log_time() const { return log_time_; }
@@ -155,6 +171,7 @@ class replica {
   replica_settings settings_;
   std::function<void(const changes&)> applied_;
   state state_;
+  std::multiset<log_sequence> readers_;
   incarnation self_;
   std::uint64_t last_number_ = 0;
   timestamp_ms log_time_{0};

@@ -11,7 +11,7 @@ namespace yaks::metadata {
 namespace {
 constexpr std::string_view magic = "YAKSSNP1";
 // Numbers are for ever.
-enum class part : std::uint64_t { counters = 1, agents = 2, brokers = 3, objects = 4, topic = 5, group = 6, expiries = 7, groups = 8, group_configs = 20 };
+enum class part : std::uint64_t { counters = 1, agents = 2, brokers = 3, objects = 4, topic = 5, group = 6, expiries = 7, groups = 8, group_configs = 20, upkeep = 30 };
 
 void add(std::string& to, part kind, const std::string& body) {
   fields::out out{to};
@@ -366,6 +366,36 @@ shared_bytes snapshot_codec::encode(const state& s) {
         }
       }
     });
+  section(part::upkeep, [&](fields::out& out) {
+    out.number(s.upkeep_.number);
+    out.id(s.upkeep_.holder.value());
+    out.signed_number(s.upkeep_.swept_before.value());
+    out.number(s.released_.size());
+    std::int64_t number = 0;
+    for (const auto& [n, o] : s.released_) {
+      out.delta(number, std::int64_t(n));
+      out.id(o.id.value());
+      out.number(o.bytes);
+    }
+    out.number(s.trims_.size());
+    for (const auto& [where, to] : s.trims_) {
+      out.id(where.topic.value());
+      out.signed_number(where.partition.value());
+      out.signed_number(to.value());
+    }
+    out.number(s.drops_.size());
+    for (auto id : s.drops_) out.id(id.value());
+    std::vector<std::pair<topic_partition, offset>> held;
+    for (const auto& [name, t] : s.topics_by_name_)
+      for (std::size_t i = 0; i < t->partitions.size(); ++i)
+        if (t->partitions[i].held_from > offset(0)) held.push_back({{t->id, partition_index(std::int32_t(i))}, t->partitions[i].held_from});
+    out.number(held.size());
+    for (const auto& [where, from] : held) {
+      out.id(where.topic.value());
+      out.signed_number(where.partition.value());
+      out.signed_number(from.value());
+    }
+  });
   section(part::expiries, [&](fields::out& out) {
     out.number(s.expiries_.size());
     for (const auto& e : s.expiries_) {
@@ -523,6 +553,31 @@ state snapshot_codec::decode(byte_view bytes) {
           s.groups_.digest_ += hash_of(name, g);
         }
         continue;
+      case part::upkeep: {
+        s.upkeep_.number = from.number();
+        s.upkeep_.holder = incarnation(from.id());
+        s.upkeep_.swept_before = timestamp_ms(from.signed_number());
+        std::int64_t number = 0;
+        for (auto n = from.count(18); n > 0; --n) {
+          auto& o = s.released_[object_number(from.delta(number))];
+          o.id = object_id(from.id());
+          o.bytes = from.number();
+        }
+        for (auto n = from.count(18); n > 0; --n) {
+          topic_partition where;
+          where.topic = topic_id(from.id());
+          where.partition = partition_index(from.narrow<std::int32_t>());
+          s.trims_[where] = offset(from.signed_number());
+        }
+        for (auto n = from.count(16); n > 0; --n) s.drops_.insert(topic_id(from.id()));
+        for (auto n = from.count(18); n > 0; --n) {  // topics come before this part
+          auto t = s.topics_.find(topic_id(from.id()));
+          auto partition = from.narrow<std::int32_t>();
+          if (t == s.topics_.end() || partition < 0 || std::size_t(partition) >= t->second->partitions.size()) fields::in::broken();
+          t->second->partitions[std::size_t(partition)].held_from = offset(from.signed_number());
+        }
+        continue;
+      }
       case part::expiries:
         for (auto n = from.count(19); n > 0; --n) {
           state::expiry e;

@@ -5,7 +5,7 @@
 //   u32 CRC-32C of all before it, big-endian
 //
 // Sections: the position and the counters first, the digest among them; then agents, brokers, objects, topics (one section
-// each, with partitions, ranges and producers), group offsets, and the queue of producers' expiries. A reader skips optional
+// each, with partitions, ranges and producers), group offsets, what upkeep owes to the index, and the queue of producers' expiries. A reader skips optional
 // sections that it does not know and refuses required ones. What was read must have the digest that was written.
 #pragma once
 #include "base/bytes.hpp"

@@ -47,7 +47,7 @@ TEST(snapshot, a_state_goes_on_from_it_as_if_nothing_had_been) {
     };
     for (int i = 0; i < 120; ++i) {
       log.time += std::int64_t(random() % (i % 40 == 0 ? 100'000'000 : 10'000));
-      switch (random() % 14) {
+      switch (random() % 18) {
         case 12: log.append(test_incarnation(1), {alter_group_configs{"g", {{"x", random() % 3 == 0 ? std::nullopt : std::optional<std::string>("1")}}}}); break;
         case 13: log.append(test_incarnation(1), {move_log_start{topics[random() % 3], partition_index(0), offset(-1)}}); break;
         case 0: {
@@ -90,6 +90,30 @@ TEST(snapshot, a_state_goes_on_from_it_as_if_nothing_had_been) {
           }
           break;
         }
+        case 14: log.append(test_incarnation(1), {take_upkeep{log.state().upkeep().number - random() % 2}}); break;
+        case 15: {  // the oldest range of a partition goes, sometimes by way of the index
+          topic_partition at{topics[random() % 3], partition_index(0)};
+          const auto* p = log.state().find_partition(at);
+          if (!p || p->ranges.empty()) break;
+          auto to = p->ranges.front().end_offset();
+          if (random() % 2) log.append(test_incarnation(1), {advance_index{{{at.topic, at.partition, to, p->index_generation}}}});
+          p = log.state().find_partition(at);
+          log.append(test_incarnation(1), {trim_partitions{log.state().upkeep().number,
+                                                           {{at.topic, at.partition, p->held_from, to, std::min(to, p->state_begin()), 100}}}});
+          break;
+        }
+        case 16: {
+          settle_upkeep settle{.term = log.state().upkeep().number, .trims = {}, .drops = {}, .objects = {}};
+          for (const auto& [where, to] : log.state().trims())
+            if (random() % 2) settle.trims.push_back({where, to});
+          for (auto id : log.state().drops())
+            if (random() % 2) settle.drops.push_back(id);
+          for (const auto& [number, o] : log.state().released())
+            if (random() % 2) settle.objects.push_back(number);
+          log.append(test_incarnation(1), {settle});
+          break;
+        }
+        case 17: log.append(test_incarnation(1), {sweep{log.time - std::int64_t(random() % 1'000'000)}}); break;
         default: log.append(test_incarnation(1), {some_commit(random, log.time, topics)}); break;
       }
       catch_up();

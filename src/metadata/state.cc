@@ -15,7 +15,7 @@ std::vector<range>::const_iterator partition::find(offset at) const {
   return after;
 }
 
-state::state() : digest_(hash_of_counters(next_producer_id_, next_object_)) {}
+state::state() : digest_(hash_of_counters(next_producer_id_, next_object_) + hash_of(upkeep_)) {}
 state::state(state&&) = default;
 state& state::operator=(state&&) = default;
 state::~state() = default;
@@ -140,6 +140,8 @@ outcome state::apply_command(const delete_topic& c, changes& changed) {
     for (const auto& [id, producer] : p.producers) digest_ -= hash_of(at, id, producer);
     drop_references(p.ranges);
   }
+  forgive_trims(c.id);
+  if (drops_.insert(c.id).second) digest_ += hash_of_drop(c.id);
   digest_ -= hash_of(t);
   for (auto group = group_offsets_.begin(); group != group_offsets_.end();) {
     auto& offsets = group->second;
@@ -161,10 +163,12 @@ void state::drop_references(std::span<const range> ranges) {
     auto found = objects_.find(r.object);
     YAKS_CHECK(found != objects_.end() && found->second.ranges > 0, "a range refers to an object that is known");
     digest_ -= hash_of(found->first, found->second);
-    if (--found->second.ranges == 0)
-      objects_.erase(found);
-    else
+    if (--found->second.ranges > 0) {
       digest_ += hash_of(found->first, found->second);
+    } else {  // the index may hold ranges of it: whether it can go is found out there
+      digest_ += hash_of_released(found->first, found->second);
+      released_.insert(objects_.extract(found));
+    }
   }
 }
 
@@ -224,7 +228,8 @@ outcome state::apply_command(const commit_object& c, changes& changed) {
   commit_outcome out;
   auto age_ms = time_ - timestamp_ms(c.object.value().v7_unix_ms());
   auto writer = agents_.find(writer_);  // gone if this very entry fenced it before
-  bool too_late = writer == agents_.end() || age_ms > writer->second.registration.upload_deadline_ms;
+  bool too_late = writer == agents_.end() || age_ms > writer->second.registration.upload_deadline_ms ||
+                  timestamp_ms(c.object.value().v7_unix_ms()) < upkeep_.swept_before;
   std::uint64_t position = 0;
   std::size_t ranges = 0;
   object_number number = next_object_;
@@ -501,6 +506,93 @@ outcome state::apply_command(const advance_index& c, changes&) {
   return simple_outcome{};
 }
 
+// ---- upkeep --------------------------------------------------------------------------------------------------------
+
+outcome state::apply_command(const take_upkeep& c, changes&) {
+  if (c.after != upkeep_.number) return simple_outcome{apply_error::wrong_term};
+  digest_ -= hash_of(upkeep_);
+  ++upkeep_.number;
+  upkeep_.holder = writer_;
+  digest_ += hash_of(upkeep_);
+  return simple_outcome{};
+}
+
+outcome state::apply_command(const trim_partitions& c, changes& changed) {
+  if (c.term != upkeep_.number) return simple_outcome{apply_error::wrong_term};
+  for (const auto& t : c.partitions) {
+    topic_partition at{t.topic, t.partition};
+    auto found = topics_.find(t.topic);
+    if (found == topics_.end() || t.partition.value() < 0 || std::size_t(t.partition.value()) >= found->second->partitions.size())
+      continue;
+    if (trim(found->second->partitions[std::size_t(t.partition.value())], t)) changed.advanced.push_back(at);
+  }
+  return simple_outcome{};
+}
+
+bool state::trim(partition& p, const partition_trim& by) {
+  if (by.from != p.held_from || by.to <= by.from || by.to > p.high_watermark) return false;
+  // Ranges may have gone into the index since: then its bytes are others.
+  if (by.index_end != std::min(by.to, p.state_begin())) return false;
+  auto last = p.ranges.begin();
+  while (last != p.ranges.end() && last->end_offset() <= by.to) ++last;
+  if (by.to > p.state_begin() && (last == p.ranges.begin() || std::prev(last)->end_offset() != by.to)) return false;
+  topic_partition at{by.topic, by.partition};
+  std::span<const range> leaving(p.ranges.begin(), last);
+  std::uint64_t bytes = by.index_bytes;
+  digest_ -= hash_of(at, p);
+  for (const auto& r : leaving) {
+    bytes += r.bytes;
+    digest_ -= hash_of(at, r);
+  }
+  drop_references(leaving);
+  p.ranges.erase(p.ranges.begin(), last);
+  if (p.ranges.size() < p.ranges.capacity() / 4) p.ranges.shrink_to_fit();
+  p.bytes -= std::min(p.bytes, bytes);
+  p.held_from = by.to;
+  p.log_start = std::max(p.log_start, by.to);
+  digest_ += hash_of(at, p);
+  owe_trim(at, by.to);
+  return true;
+}
+
+void state::owe_trim(topic_partition where, offset to) {
+  auto [known, is_new] = trims_.try_emplace(where, to);
+  if (!is_new) digest_ -= hash_of_trim(where, known->second);
+  known->second = std::max(known->second, to);
+  digest_ += hash_of_trim(where, known->second);
+}
+
+void state::forgive_trims(topic_id of) {
+  for (auto t = trims_.lower_bound({of, partition_index(std::numeric_limits<std::int32_t>::min())});
+       t != trims_.end() && t->first.topic == of; t = trims_.erase(t))
+    digest_ -= hash_of_trim(t->first, t->second);
+}
+
+outcome state::apply_command(const settle_upkeep& c, changes&) {
+  if (c.term != upkeep_.number) return simple_outcome{apply_error::wrong_term};
+  for (const auto& [where, to] : c.trims) {
+    auto found = trims_.find(where);
+    if (found == trims_.end() || found->second > to) continue;  // it has moved on since
+    digest_ -= hash_of_trim(where, found->second);
+    trims_.erase(found);
+  }
+  for (auto id : c.drops)
+    if (drops_.erase(id) > 0) digest_ -= hash_of_drop(id);
+  for (auto number : c.objects)
+    if (auto found = released_.find(number); found != released_.end()) {
+      digest_ -= hash_of_released(number, found->second);
+      released_.erase(found);
+    }
+  return simple_outcome{};
+}
+
+outcome state::apply_command(const sweep& c, changes&) {
+  digest_ -= hash_of(upkeep_);
+  upkeep_.swept_before = std::max(upkeep_.swept_before, c.before);
+  digest_ += hash_of(upkeep_);
+  return simple_outcome{};
+}
+
 // ---- reads ---------------------------------------------------------------------------------------------------------
 
 const topic* state::find_topic(topic_id id) const {
@@ -553,6 +645,10 @@ std::uint64_t state::recompute_digest() const {
     }
   }
   for (const auto& [number, o] : objects_) sum += hash_of(number, o);
+  sum += hash_of(upkeep_);
+  for (const auto& [number, o] : released_) sum += hash_of_released(number, o);
+  for (const auto& [where, to] : trims_) sum += hash_of_trim(where, to);
+  for (auto id : drops_) sum += hash_of_drop(id);
   for (const auto& [group, offsets] : group_offsets_)
     for (const auto& [at, o] : offsets) sum += hash_of(group, at, o);
   for (const auto& [group, set] : group_configs_) sum += hash_of(group, set);

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -43,8 +44,9 @@ struct range {
 
 struct partition {
   offset log_start{0};
+  offset held_from{0};  // where its ranges begin, in the index or here; not above log_start
   offset high_watermark{0};
-  std::uint64_t bytes = 0;    // of all ranges
+  std::uint64_t bytes = 0;    // of all ranges, from held_from on
   std::vector<range> ranges;  // consecutive, ascending, up to the high watermark; older ones are in the index
   std::uint32_t index_generation = 0;
   std::unordered_map<producer_id, producer_state> producers;
@@ -84,6 +86,14 @@ struct agent {
   register_agent registration;
   std::uint64_t last_number = 0;  // of its appends
   timestamp_ms registered_at;
+};
+
+// Who does what one agent does for all. A term begins with the entry that takes it and ends with the next one's.
+struct upkeep_term {
+  std::uint64_t number = 0;  // 0: nobody ever has
+  incarnation holder;
+  timestamp_ms swept_before{0};  // objects with an older name are committed no more
+  bool operator==(const upkeep_term&) const = default;
 };
 
 // What one entry changed, for those who wait for it.
@@ -128,6 +138,13 @@ class state {
   const std::map<std::string, topic*, std::less<>>& topics_by_name() const { return topics_by_name_; }
   const object& find_object(object_number number) const;
   std::size_t object_count() const { return objects_.size(); }
+  const std::map<object_number, object>& objects() const { return objects_; }
+
+  // What the state has let go of and the index has not followed in yet, or is not known to have.
+  const upkeep_term& upkeep() const { return upkeep_; }
+  const std::map<object_number, object>& released() const { return released_; }  // objects of which it holds no range any more
+  const std::map<topic_partition, offset>& trims() const { return trims_; }      // the index must not hold what lies before
+  const std::set<topic_id>& drops() const { return drops_; }                     // the index must hold nothing of them
   // By topic id: sorted, so that listings have one order everywhere. Null: the group has committed nothing.
   const std::map<topic_partition, committed_offset>* find_group_offsets(std::string_view group) const;
   std::vector<std::string> group_names() const;
@@ -178,6 +195,13 @@ class state {
   outcome apply_command(const consumer_heartbeat&, changes&);
   metadata::groups::moment moment(changes& changed) const { return {writer_, time_, changed.membership, *this}; }
   void forget_offset(std::string_view group, topic_partition at);
+  outcome apply_command(const take_upkeep&, changes&);
+  outcome apply_command(const trim_partitions&, changes&);
+  outcome apply_command(const settle_upkeep&, changes&);
+  outcome apply_command(const sweep&, changes&);
+  bool trim(partition& p, const partition_trim& by);
+  void owe_trim(topic_partition where, offset to);
+  void forgive_trims(topic_id of);
   std::size_t commit_partition(topic_id id, partition& into, const partition_commit& commit, object_number object,
                                std::uint64_t position, commit_outcome& out);
   void expire_producers();
@@ -202,6 +226,10 @@ class state {
   std::map<std::pair<std::string, std::uint16_t>, node_id> brokers_;  // by advertised address
   // Per node and thread: the entry with which an incarnation of it last came or went.
   std::map<std::pair<node_id, std::uint32_t>, log_sequence> comings_and_goings_;
+  upkeep_term upkeep_;
+  std::map<object_number, object> released_;
+  std::map<topic_partition, offset> trims_;
+  std::set<topic_id> drops_;
   std::deque<expiry> expiries_;
   std::size_t producers_added_ = 0;  // by the entry that is being applied
   std::uint64_t digest_ = 0;

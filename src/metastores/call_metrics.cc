@@ -18,6 +18,8 @@ std::size_t index_of(std::optional<metadata::log_error> error) {
       return 3;
     case metadata::log_error::diverged:
       return 4;
+    case metadata::log_error::old_term:
+      return 1;  // index writes are not counted here
     case metadata::log_error::refused:
       return 5;
   }

@@ -465,7 +465,7 @@ TEST_P(contract, the_index_takes_what_follows_and_finds_it_again) {
       return w;
     };
     std::vector<metadata::index_chunk> some{chunk_of(a, 0, 10), chunk_of(a, 10, 15), chunk_of(b, 0, 3)};
-    auto ends = co_await s->index().add(write_of(some));
+    auto ends = co_await s->index().add(1, write_of(some));
     EXPECT_TRUE(ends && ends->size() == 2);
     auto end_of = [&](topic_partition where) {
       for (const auto& [at, end] : *ends)
@@ -477,7 +477,7 @@ TEST_P(contract, the_index_takes_what_follows_and_finds_it_again) {
     // Again, overlapping, or with a gap: left out, and the truth is answered.
     for (auto& c : {chunk_of(a, 0, 10), chunk_of(a, 12, 20), chunk_of(a, 16, 20)}) {
       std::vector<metadata::index_chunk> one{c};
-      ends = co_await s->index().add(write_of(one));
+      ends = co_await s->index().add(1, write_of(one));
       EXPECT_TRUE(ends && end_of(a) == offset(150));
     }
     for (std::int64_t at : {0, 5, 99, 100, 149}) {
@@ -499,9 +499,12 @@ TEST_P(contract, the_index_takes_what_follows_and_finds_it_again) {
     EXPECT_TRUE(behind && behind->size() == 5);
     auto none = co_await s->index().find_time(a, offset(0), timestamp_ms(14'001));
     EXPECT_TRUE(none && none->empty());
-    auto largest = co_await s->index().find_largest_time(a);
+    auto largest = co_await s->index().find_largest_time(a, offset(0));
     EXPECT_TRUE(largest && largest->size() == 5 && largest->back().range.max_timestamp == timestamp_ms(14'000));
-    EXPECT_TRUE(co_await s->index().drop(a.topic));
+    auto dropped = co_await s->index().drop(1, a.topic, 2);
+    EXPECT_TRUE(dropped && !*dropped);
+    for (int i = 0; dropped && !*dropped && i < 5; ++i) dropped = co_await s->index().drop(1, a.topic, 2);
+    EXPECT_TRUE(dropped && *dropped);
     for (auto where : {a, b}) {
       auto gone = co_await s->index().find(where, offset(0));
       EXPECT_TRUE(gone && gone->empty());
@@ -541,6 +544,121 @@ TEST_P(contract, the_tables_for_sql_take_the_latest_values) {
     EXPECT_TRUE(done && *done);
     known = co_await tables.read_known();
     EXPECT_TRUE(known && known->groups.empty());
+  };
+  run(body());
+}
+
+TEST_P(contract, the_index_counts_what_lies_in_each_object_and_says_what_may_go) {
+  auto body = [this]() -> awaitable<void> {
+    auto* s = co_await open_session();
+    auto& index = s->index();
+    topic_partition a{topic_id(uuid::v4(1, 1)), partition_index(0)}, b{topic_id(uuid::v4(2, 2)), partition_index(3)};
+    auto object_of = [](std::uint64_t n) { return metadata::indexed_object{n, object_id(uuid::v7(1000 + std::int64_t(n), n, n)), 100 * n}; };
+    // Ranges of ten records, two in each object.
+    auto ranges_of = [](std::int64_t first, std::int64_t last) {
+      std::vector<metadata::range> all;
+      for (auto n = first; n < last; ++n)
+        all.push_back({.base_offset = offset(10 * n), .object = metadata::object_number(n / 2 + 1), .position = std::uint32_t(n),
+                       .bytes = 50, .record_count = 10, .batch_count = 1, .max_timestamp = timestamp_ms(1000 * n)});
+      return all;
+    };
+    metadata::index_write w{{{a, ranges_of(0, 10)}, {a, ranges_of(10, 20)}, {b, ranges_of(0, 4)}}, {}};
+    std::vector<metadata::indexed_object> all;
+    for (std::uint64_t n = 1; n <= 10; ++n) all.push_back(object_of(n));
+    w.objects = all;
+    EXPECT_TRUE(co_await index.begin_term(5));
+    EXPECT_TRUE(co_await index.add(5, w));
+    auto gone = [&](std::int64_t at, std::int64_t before) -> awaitable<std::vector<metadata::object_number>> {
+      auto found = co_await index.retired(log_sequence(at), timestamp_ms(before), 100);
+      std::vector<metadata::object_number> numbers;
+      EXPECT_TRUE(found.has_value());
+      if (found)
+        for (const auto& o : *found) {
+          EXPECT_EQ(o.id, object_of(o.number).id);
+          EXPECT_EQ(o.bytes, object_of(o.number).bytes);
+          numbers.push_back(o.number);
+        }
+      std::ranges::sort(numbers);
+      co_return numbers;
+    };
+    using numbers = std::vector<metadata::object_number>;
+    // Released objects stay while a range is counted.
+    EXPECT_TRUE(co_await index.release(5, all));
+    EXPECT_EQ((co_await index.retire(5, log_sequence(10), timestamp_ms(1000))).value_or(99), 0u);
+    // Up to offset 50, in the middle of a chunk and of object 3; objects 1 and 2 are b's too.
+    std::vector<metadata::index_trim> trims{{a, offset(50), ranges_of(5, 10)}};
+    EXPECT_TRUE(co_await index.trim(5, trims));
+    trims.front().rest.clear();
+    EXPECT_TRUE(co_await index.trim(5, trims));  // again
+    auto first = co_await index.find(a, offset(50));
+    EXPECT_TRUE(first && first->size() == 5 && first->front().range == ranges_of(5, 6).front());
+    auto below = co_await index.find(a, offset(49));
+    EXPECT_TRUE(below && below->empty());
+    EXPECT_EQ((co_await index.retire(5, log_sequence(11), timestamp_ms(1000))).value_or(99), 0u);
+    auto dropped = co_await index.drop(5, b.topic, 100);
+    EXPECT_TRUE(dropped && *dropped);
+    EXPECT_EQ((co_await index.retire(5, log_sequence(12), timestamp_ms(1000))).value_or(99), 2u);
+    trims = {{a, offset(100), {}}};  // a whole chunk
+    EXPECT_TRUE(co_await index.trim(5, trims));
+    EXPECT_EQ((co_await index.retire(5, log_sequence(13), timestamp_ms(2000))).value_or(99), 3u);
+    EXPECT_EQ(co_await gone(11, 9999), numbers{});
+    EXPECT_EQ(co_await gone(12, 1000), numbers{});  // not before
+    EXPECT_EQ(co_await gone(12, 1001), (numbers{1, 2}));
+    EXPECT_EQ(co_await gone(99, 9999), (numbers{1, 2, 3, 4, 5}));
+    auto totals = co_await index.totals();
+    EXPECT_TRUE(totals && totals->waiting.objects == 5 && totals->waiting.bytes == 1500 && totals->live.objects == 5 && totals->live.bytes == 4000);
+    EXPECT_TRUE(totals && totals->oldest_waiting == timestamp_ms(1000));
+    std::vector<metadata::object_number> some{1, 3};
+    EXPECT_TRUE(co_await index.forget(5, some));
+    EXPECT_EQ(co_await gone(99, 9999), (numbers{2, 4, 5}));
+    std::vector<object_id> asked{object_of(1).id, object_of(2).id, object_of(10).id};
+    auto known = co_await index.known_objects(asked);
+    EXPECT_TRUE(known && std::set(known->begin(), known->end()) == (std::set{object_of(2).id, object_of(10).id}));
+    // Beyond the end: what comes next follows there.
+    trims = {{a, offset(250), {}}};
+    EXPECT_TRUE(co_await index.trim(5, trims));
+    metadata::index_write next{{{a, ranges_of(25, 26)}}, {object_of(13)}};
+    auto ends = co_await index.add(5, next);
+    EXPECT_TRUE(ends && ends->front().second == offset(260));
+    // An object that never was in the index can go too.
+    std::vector<metadata::indexed_object> other{object_of(20)};
+    EXPECT_TRUE(co_await index.release(5, other));
+    EXPECT_TRUE((co_await index.retire(5, log_sequence(20), timestamp_ms(5000))).value_or(0) >= 1);
+    EXPECT_TRUE(std::ranges::count(co_await gone(20, 5001), 20u) == 1);
+  };
+  run(body());
+}
+
+TEST_P(contract, an_index_write_of_an_earlier_term_is_refused) {
+  auto body = [this]() -> awaitable<void> {
+    auto* s = co_await open_session();
+    auto& index = s->index();
+    EXPECT_TRUE(co_await index.begin_term(7));
+    auto is_old = [](const auto& r) { return !r && r.error() == log_error::old_term; };
+    metadata::index_write none;
+    EXPECT_TRUE(is_old(co_await index.add(6, none)));
+    EXPECT_TRUE(is_old(co_await index.begin_term(6)));
+    EXPECT_TRUE(is_old(co_await index.trim(6, {})));
+    EXPECT_TRUE(is_old(co_await index.drop(6, topic_id(uuid::v4(1, 1)), 1)));
+    EXPECT_TRUE(is_old(co_await index.release(6, {})));
+    EXPECT_TRUE(is_old(co_await index.retire(6, log_sequence(1), timestamp_ms(1))));
+    EXPECT_TRUE(is_old(co_await index.forget(6, {})));
+    EXPECT_TRUE(co_await index.retire(7, log_sequence(1), timestamp_ms(1)));
+    EXPECT_TRUE(co_await index.retire(8, log_sequence(1), timestamp_ms(1)));  // a later one begins by itself
+    EXPECT_TRUE(is_old(co_await index.retire(7, log_sequence(1), timestamp_ms(1))));
+  };
+  run(body());
+}
+
+TEST_P(contract, what_agents_report_is_told) {
+  auto body = [this]() -> awaitable<void> {
+    auto* s = co_await open_session();
+    lease mine{.who = writer(1), .what = {.node = node_id(1), .host = "h", .port = 1}, .applied = log_sequence(41)};
+    EXPECT_TRUE(co_await s->renew_lease(mine, 1h));
+    mine.applied = log_sequence(42);
+    EXPECT_TRUE(co_await s->renew_lease(mine, 1ms));  // also when the lease has lapsed
+    auto told = co_await s->reports();
+    EXPECT_TRUE(told && *told == (std::vector<std::pair<incarnation, log_sequence>>{{writer(1), log_sequence(42)}}));
   };
   run(body());
 }

@@ -13,12 +13,12 @@ constexpr std::size_t looked_at_at_once = 5000;
 constexpr duration time_between_looks = 5s;
 }  // namespace
 
-materializer::materializer(runtime& rt, metadata::metastore& store, metadata::replica& log, const membership::members& members,
+materializer::materializer(runtime& rt, metadata::metastore& store, metadata::replica& log, term& office,
                            materializer_settings settings, metrics::registry& metrics)
     : rt_(rt),
       store_(store),
       log_(log),
-      members_(members),
+      office_(office),
       settings_(settings),
       chunks_(metrics.add_counter("yaks_materializer_chunks_total", "Chunks of ranges written into the index.")),
       ranges_(metrics.add_counter("yaks_materializer_ranges_total", "Ranges written into the index.")),
@@ -30,8 +30,7 @@ void materializer::applied(const metadata::changes& changes) {
   for (const auto& p : changes.advanced)
     if (const auto* now = log_.current().find_partition(p); now && now->ranges.size() >= settings_.ranges_kept + settings_.ranges_per_chunk)
       candidates_.insert(p);
-  if (!changes.deleted.empty() || !candidates_.empty()) changed_.notify_all();
-  deleted_.insert(deleted_.end(), changes.deleted.begin(), changes.deleted.end());
+  if (!candidates_.empty()) changed_.notify_all();
 }
 
 std::size_t materializer::due(const metadata::partition& p) const {
@@ -70,14 +69,12 @@ awaitable<void> materializer::run() {
   auto next_look = rt_.now();
   for (unsigned failures = 0;;) {
     co_await rt_.sleep_for(failures == 0 ? settings_.interval : backoff(rt_, failures, settings_.interval, 30s));
-    if (candidates_.empty() && deleted_.empty()) co_await changed_.wait_until(rt_, next_look);
-    if (!log_.is_ready() || !members_.is_first()) {
+    if (candidates_.empty()) co_await changed_.wait_until(rt_, next_look);
+    if (!office_.held()) {
       candidates_.clear();  // somebody else's; look_around() finds them again should they become ours
-      deleted_.clear();
       next_look = rt_.now() + time_between_looks;
       continue;
     }
-    co_await drop_deleted();
     if (next_look <= rt_.now()) {
       look_around();
       next_look = rt_.now() + time_between_looks;
@@ -95,15 +92,11 @@ awaitable<void> materializer::run() {
   }
 }
 
-awaitable<void> materializer::drop_deleted() {
-  while (!deleted_.empty()) {
-    auto dropped = co_await store_.index().drop(deleted_.back());
-    if (!dropped) co_return;  // again at the next run
-    deleted_.pop_back();
-  }
-}
-
 awaitable<std::optional<std::size_t>> materializer::run_once() {
+  auto turn = office_.index_turns().next_turn();
+  co_await turn.wait();
+  auto term = office_.held();
+  if (!term) co_return std::nullopt;
   metadata::index_write write;
   std::map<topic_partition, std::uint32_t> generations;
   std::map<metadata::object_number, metadata::indexed_object> objects;
@@ -112,7 +105,7 @@ awaitable<std::optional<std::size_t>> materializer::run_once() {
     auto where = *candidates_.begin();
     candidates_.erase(candidates_.begin());
     const auto* p = state.find_partition(where);
-    if (!p) continue;
+    if (!p || state.trims().contains(where)) continue;  // the index must have followed first: it would see a gap
     auto n = due(*p);
     if (n == 0) continue;
     generations[where] = p->index_generation;
@@ -130,8 +123,9 @@ awaitable<std::optional<std::size_t>> materializer::run_once() {
   auto chunks = write.chunks.size();
   std::size_t ranges = 0;
   for (const auto& c : write.chunks) ranges += c.ranges.size();
-  auto ends = co_await store_.index().add(std::move(write));
+  auto ends = co_await store_.index().add(*term, std::move(write));
   if (!ends) {
+    office_.doubt();
     spdlog::warn("cannot write ranges into the index ({}); trying again", name(ends.error()));
     for (const auto& [where, generation] : generations) candidates_.insert(where);
     co_return std::nullopt;

@@ -1,20 +1,20 @@
 // Moves ranges from the state into the index, so that no agent's memory grows with retention.
 //
-// One agent does it (members::is_first). It writes the oldest ranges of a partition as a chunk into the metastore, and then
+// One agent does it (term). It writes the oldest ranges of a partition as a chunk into the metastore, and then
 // appends the command that lets every agent's state go of them, at the same place of the log. A crash in between leaves a chunk
-// that the state still has too: the next run finds that the index ends further on, and appends just the command. Two agents that
-// both believe to be the one write the same chunks, and the store takes each once.
+// that the state still has too: the next run finds that the index ends further on, and appends just the command. Of two agents that
+// both believe to be the one, the store refuses the earlier.
 #pragma once
 #include <cstdint>
 #include <set>
 #include <vector>
 
-#include "membership/members.hpp"
 #include "metadata/metastore.hpp"
 #include "metadata/replica.hpp"
 #include "metrics/registry.hpp"
 #include "runtime/event.hpp"
 #include "runtime/runtime.hpp"
+#include "upkeep/term.hpp"
 
 namespace yaks::upkeep {
 struct materializer_settings {
@@ -30,28 +30,27 @@ struct materializer_settings {
 
 class materializer {
  public:
-  materializer(runtime& rt, metadata::metastore& store, metadata::replica& log, const membership::members& members,
+  materializer(runtime& rt, metadata::metastore& store, metadata::replica& log, term& office,
                materializer_settings settings, metrics::registry& metrics);
   awaitable<void> run();
   // What an entry changed: where there may be something to do.
   void applied(const metadata::changes& changes);
-  // One write and its command. Answers how many chunks went into the index; nothing where a store was away.
+  // One write and its command. Answers how many chunks went into the index; nothing where a store was away or
+  // somebody else does it.
   awaitable<std::optional<std::size_t>> run_once();
 
  private:
   // The ranges of a partition that are due, or none.
   std::size_t due(const metadata::partition& p) const;
   void look_around();
-  awaitable<void> drop_deleted();
 
   runtime& rt_;
   metadata::metastore& store_;
   metadata::replica& log_;
-  const membership::members& members_;
+  term& office_;
   materializer_settings settings_;
   std::set<topic_partition> candidates_;
   event changed_;
-  std::vector<topic_id> deleted_;
   std::string next_topic_;  // where look_around() goes on
   std::size_t next_partition_ = 0;
   metrics::counter &chunks_, &ranges_, &failures_;

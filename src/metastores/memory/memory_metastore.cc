@@ -152,6 +152,8 @@ awaitable<result<std::vector<incarnation>, log_error>> memory_metastore::renew_l
   if (log_.hooks.before_read)
     if (auto error = log_.hooks.before_read()) co_return failure(*error);
   auto now = log_.now();
+  YAKS_CHECK(log_.reports_[mine.who] <= mine.applied, "what an agent reports never goes back");
+  log_.reports_[mine.who] = mine.applied;
   log_.leases_[mine.who] = now + std::chrono::duration_cast<std::chrono::milliseconds>(ttl).count();
   std::erase_if(log_.leases_, [&](const auto& l) { return l.second <= now; });
   std::vector<incarnation> live;
@@ -159,7 +161,15 @@ awaitable<result<std::vector<incarnation>, log_error>> memory_metastore::renew_l
   co_return live;
 }
 
+awaitable<result<std::vector<std::pair<incarnation, log_sequence>>, log_error>> memory_metastore::reports() {
+  YAKS_CHECK(open_, "used outside open and close");
+  if (log_.hooks.before_read)
+    if (auto error = log_.hooks.before_read()) co_return failure(*error);
+  co_return std::vector<std::pair<incarnation, log_sequence>>(log_.reports_.begin(), log_.reports_.end());
+}
+
 awaitable<void> memory_metastore::end_lease(incarnation who) {
+  log_.reports_.erase(who);
   log_.leases_.erase(who);
   co_return;
 }
@@ -188,31 +198,209 @@ awaitable<result<std::vector<std::string>, log_error>> memory_metastore::add_sna
 
 // ---- the index -----------------------------------------------------------------------------------------------------
 
-awaitable<result<std::vector<std::pair<topic_partition, offset>>, log_error>> memory_metastore::add(metadata::index_write what) {
+bool memory_log::knows_object(object_id id) const {
+  return std::ranges::any_of(objects_, [&](const auto& o) { return o.second.what.id == id; });
+}
+
+std::vector<std::tuple<metadata::object_number, object_id, std::uint64_t>> memory_log::object_counts() const {
+  std::vector<std::tuple<metadata::object_number, object_id, std::uint64_t>> all;
+  for (const auto& [number, row] : objects_) all.emplace_back(number, row.what.id, row.ranges);
+  return all;
+}
+
+// What a term wrote may be done late, but never after a later term has begun. `T` void: no answer.
+template <class T>
+awaitable<result<T, log_error>> memory_metastore::write_index(std::uint64_t term, std::function<T(memory_log&)> work) {
   YAKS_CHECK(open_, "used outside open and close");
+  auto& log = log_;
+  auto& hooks = log.hooks;
+  if (hooks.before_read)
+    if (auto error = hooks.before_read()) co_return failure(*error);
+  if (hooks.before_index_write)
+    if (auto error = hooks.before_index_write()) co_return failure(*error);
+  if (hooks.index_write_takes) co_await rt_.sleep_for(hooks.index_write_takes());
+  auto do_it = [&log, term, work]() -> result<T, log_error> {
+    if (term < log.term_ && !log.mistakes.takes_old_terms) return failure(log_error::old_term);
+    log.term_ = std::max(log.term_, term);
+    if constexpr (std::is_void_v<T>) {
+      work(log);
+      return {};
+    } else {
+      return work(log);
+    }
+  };
+  if (hooks.late_index_write && hooks.late_index_write([do_it] { (void)do_it(); })) co_return failure(log_error::unavailable);
+  auto done = do_it();
+  if (hooks.index_write_takes) co_await rt_.sleep_for(hooks.index_write_takes());
+  if (done && hooks.after_index_write)
+    if (auto error = hooks.after_index_write()) co_return failure(*error);
+  co_return done;
+}
+
+void memory_metastore::count(memory_log& log, const std::vector<metadata::range>& ranges, int by) {
+  for (const auto& r : ranges) {
+    auto found = log.objects_.find(r.object);
+    if (log.mistakes.any()) {  // the checker is to find it
+      bool is_left_out = found == log.objects_.end() || (by < 0 && found->second.ranges == 0) ||
+                         (by > 0 && log.mistakes.counts_one_too_few && &r == &ranges.back());
+      if (!is_left_out) found->second.ranges += std::uint64_t(std::int64_t(by));
+      continue;
+    }
+    YAKS_CHECK(found != log.objects_.end(), "a chunk comes with the objects that it names, and they stay");
+    YAKS_CHECK(by > 0 || found->second.ranges > 0, "an object is counted as often as it is named");
+    YAKS_CHECK(by < 0 || !found->second.retired, "nobody names an object that is gone");
+    found->second.ranges += std::uint64_t(std::int64_t(by));
+  }
+}
+
+awaitable<result<void, log_error>> memory_metastore::begin_term(std::uint64_t term) {
+  return write_index<void>(term, [](memory_log&) {});
+}
+
+awaitable<result<std::vector<std::pair<topic_partition, offset>>, log_error>> memory_metastore::add(std::uint64_t term,
+                                                                                                    metadata::index_write what) {
+  using ends_type = std::vector<std::pair<topic_partition, offset>>;
+  return write_index<ends_type>(term, [what = std::move(what)](memory_log& log) {
+    for (const auto& o : what.objects)
+      log.objects_.try_emplace(o.number, memory_log::object_row{.what = o, .ranges = 0, .released = false, .retired = {}});
+    std::map<topic_partition, offset> ends;
+    for (const auto& c : what.chunks) {
+      // The first chunk of a partition may begin anywhere: what lies before was deleted before it was indexed.
+      auto& end = log.index_ends_.try_emplace(c.where, c.ranges.front().base_offset).first->second;
+      if (c.ranges.front().base_offset == end) {
+        count(log, c.ranges, 1);
+        end = c.ranges.back().end_offset();
+        log.index_[c.where].push_back(c.ranges);
+      }
+      ends[c.where] = end;
+    }
+    return ends_type(ends.begin(), ends.end());
+  });
+}
+
+void memory_metastore::take_trim(memory_log& log, metadata::index_trim t) {
+  auto& end = log.index_ends_.try_emplace(t.where, t.to).first->second;
+  end = std::max(end, t.to);
+  auto found = log.index_.find(t.where);
+  if (found == log.index_.end()) return;
+  auto& chunks = found->second;
+  std::vector<metadata::range> rest;
+  while (!chunks.empty() && chunks.front().front().base_offset < t.to) {
+    for (const auto& r : chunks.front())
+      if (r.end_offset() > t.to) rest.push_back(r);
+    count(log, chunks.front(), -1);
+    chunks.erase(chunks.begin());
+  }
+  if (log.mistakes.any()) t.rest = rest;
+  YAKS_CHECK(rest == t.rest, "the rest of a chunk is what lies beyond the trim");
+  YAKS_CHECK(rest.empty() || rest.front().base_offset == t.to, "a range is not divided");
+  if (!rest.empty()) {
+    count(log, rest, 1);
+    chunks.insert(chunks.begin(), std::move(rest));
+  }
+  if (chunks.empty()) log.index_.erase(found);
+}
+
+awaitable<result<void, log_error>> memory_metastore::trim(std::uint64_t term, std::vector<metadata::index_trim> what) {
+  return write_index<void>(term, [what = std::move(what)](memory_log& log) {
+    for (const auto& t : what) take_trim(log, t);
+  });
+}
+
+awaitable<result<bool, log_error>> memory_metastore::drop(std::uint64_t term, topic_id topic, std::size_t chunks_max) {
+  return write_index<bool>(term, [topic, chunks_max](memory_log& log) {
+    bool all = true;
+    auto left = chunks_max;
+    for (auto p = log.index_.begin(); p != log.index_.end();) {
+      if (p->first.topic != topic) {
+        ++p;
+        continue;
+      }
+      for (auto& chunks = p->second; !chunks.empty() && left > 0; --left) {
+        count(log, chunks.back(), -1);
+        chunks.pop_back();
+      }
+      all &= p->second.empty();
+      p = p->second.empty() ? log.index_.erase(p) : std::next(p);
+    }
+    if (all) std::erase_if(log.index_ends_, [&](const auto& e) { return e.first.topic == topic; });
+    return all;
+  });
+}
+
+awaitable<result<void, log_error>> memory_metastore::release(std::uint64_t term, std::vector<metadata::indexed_object> objects) {
+  return write_index<void>(term, [objects = std::move(objects)](memory_log& log) {
+    for (const auto& o : objects) {
+      auto& row =
+          log.objects_.try_emplace(o.number, memory_log::object_row{.what = o, .ranges = 0, .released = false, .retired = {}}).first->second;
+      YAKS_CHECK(row.what.id == o.id, "a number is of one object");
+      row.released = true;
+    }
+  });
+}
+
+awaitable<result<std::uint64_t, log_error>> memory_metastore::retire(std::uint64_t term, log_sequence at, timestamp_ms time) {
+  return write_index<std::uint64_t>(term, [at, time](memory_log& log) {
+    std::uint64_t n = 0;
+    for (auto& [number, row] : log.objects_)
+      if (row.is_gone() && !row.retired) {
+        row.retired = {at, time};
+        ++n;
+      }
+    return n;
+  });
+}
+
+awaitable<result<std::vector<metadata::indexed_object>, log_error>> memory_metastore::retired(log_sequence at, timestamp_ms time,
+                                                                                              std::size_t most) {
   if (log_.hooks.before_read)
     if (auto error = log_.hooks.before_read()) co_return failure(*error);
-  for (const auto& o : what.objects) log_.indexed_objects_[o.number] = o;
-  std::map<topic_partition, offset> ends;
-  for (auto& c : what.chunks) {
-    auto& chunks = log_.index_[c.where];
-    auto end = chunks.empty() ? offset(0) : chunks.back().back().end_offset();
-    // The first chunk of a partition may begin anywhere: what lies before was deleted before it was indexed.
-    if (chunks.empty() || c.ranges.front().base_offset == end) {
-      for (const auto& r : c.ranges)
-        YAKS_CHECK(log_.indexed_objects_.contains(r.object), "a chunk comes with the objects that it names");
-      end = c.ranges.back().end_offset();
-      chunks.push_back(std::move(c.ranges));
+  std::vector<metadata::indexed_object> found;
+  for (const auto& [number, row] : log_.objects_)
+    if (row.retired && ((row.retired->first <= at && row.retired->second < time) || log_.mistakes.retires_at_once) && found.size() < most) found.push_back(row.what);
+  co_return found;
+}
+
+awaitable<result<void, log_error>> memory_metastore::forget(std::uint64_t term, std::vector<metadata::object_number> objects) {
+  return write_index<void>(term, [objects = std::move(objects)](memory_log& log) {
+    for (auto number : objects) {
+      auto found = log.objects_.find(number);
+      if (found == log.objects_.end()) continue;
+      YAKS_CHECK(found->second.is_gone() && found->second.retired, "only what is retired is forgotten");
+      log.objects_.erase(found);
     }
-    ends[c.where] = end;
+  });
+}
+
+awaitable<result<std::vector<object_id>, log_error>> memory_metastore::known_objects(std::vector<object_id> which) {
+  if (log_.hooks.before_read)
+    if (auto error = log_.hooks.before_read()) co_return failure(*error);
+  std::erase_if(which, [&](object_id id) { return !log_.knows_object(id); });
+  co_return which;
+}
+
+awaitable<result<metadata::object_totals, log_error>> memory_metastore::totals() {
+  if (log_.hooks.before_read)
+    if (auto error = log_.hooks.before_read()) co_return failure(*error);
+  metadata::object_totals all;
+  for (const auto& [number, row] : log_.objects_) {
+    auto& sum = row.is_gone() ? all.waiting : all.live;
+    ++sum.objects;
+    sum.bytes += row.what.bytes;
+    if (row.retired && (all.oldest_waiting == no_timestamp || row.retired->second < all.oldest_waiting))
+      all.oldest_waiting = row.retired->second;
   }
-  co_return std::vector<std::pair<topic_partition, offset>>(ends.begin(), ends.end());
+  co_return all;
 }
 
 memory_metastore::ranges_found memory_metastore::located(const std::vector<metadata::range>* chunk) const {
   std::vector<metadata::indexed_range> found;
   if (chunk)
-    for (const auto& r : *chunk) found.push_back({r, log_.indexed_objects_.at(r.object).id});
+    for (const auto& r : *chunk) {
+      auto known = log_.objects_.find(r.object);
+      YAKS_CHECK(known != log_.objects_.end() || log_.mistakes.any(), "a chunk names objects that are known");
+      if (known != log_.objects_.end()) found.push_back({r, known->second.what.id});
+    }
   return found;
 }
 
@@ -236,20 +424,15 @@ awaitable<memory_metastore::ranges_found> memory_metastore::find_time(topic_part
   co_return located(nullptr);
 }
 
-awaitable<memory_metastore::ranges_found> memory_metastore::find_largest_time(topic_partition where) {
+awaitable<memory_metastore::ranges_found> memory_metastore::find_largest_time(topic_partition where, offset from) {
   const std::vector<metadata::range>* best = nullptr;
   timestamp_ms largest = no_timestamp;
   auto known = log_.index_.find(where);
   if (known != log_.index_.end())
     for (const auto& c : known->second)
       for (const auto& r : c)
-        if (!best || r.max_timestamp > largest) best = &c, largest = r.max_timestamp;
+        if (c.back().end_offset() > from && (!best || r.max_timestamp > largest)) best = &c, largest = r.max_timestamp;
   co_return located(best);
-}
-
-awaitable<result<void, log_error>> memory_metastore::drop(topic_id topic) {
-  std::erase_if(log_.index_, [&](const auto& c) { return c.first.topic == topic; });
-  co_return result<void, log_error>{};
 }
 
 // ---- the tables for SQL --------------------------------------------------------------------------------------------

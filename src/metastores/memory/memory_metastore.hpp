@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "metadata/metastore.hpp"
@@ -38,6 +39,11 @@ class memory_log {
     std::map<std::string, std::vector<metadata::offset_row>> groups;
   };
   const struct tables& tables() const { return tables_; }
+  // The index as it is, for checkers.
+  const std::map<topic_partition, std::vector<std::vector<metadata::range>>>& index() const { return index_; }
+  bool knows_object(object_id id) const;
+  // What each object's row says: number, name, how many ranges it counts.
+  std::vector<std::tuple<metadata::object_number, object_id, std::uint64_t>> object_counts() const;
   const std::vector<metadata::log_entry>& entries() const { return entries_; }  // those that are not trimmed
 
   // Faults. Each may be empty; what it returns is answered instead of the truth.
@@ -45,9 +51,21 @@ class memory_log {
     std::function<std::optional<metadata::log_error>(metadata::append_id)> before_append;  // not done
     std::function<std::optional<metadata::log_error>(metadata::append_id)> after_append;   // done all the same
     std::function<std::optional<metadata::log_error>()> before_read;
+    std::function<std::optional<metadata::log_error>()> before_index_write;                 // not done
+    std::function<std::optional<metadata::log_error>()> after_index_write;                  // done all the same
+    std::function<bool(std::function<void()>)> late_index_write;  // true: it will be done later, and `unavailable` is answered
+    std::function<duration()> index_write_takes;                  // before it is done, and again until it is answered
     std::function<bool()> lose_notification;  // true: nobody is woken by this append
   };
   fault_hooks hooks;
+
+  // Mistakes that an index could make, so that tests can show that they would notice.
+  struct mistakes {
+    bool counts_one_too_few = false;  // of the ranges of a chunk
+    bool takes_old_terms = false;     // writes of agents that are in office no more
+    bool retires_at_once = false;     // whoever may still read, and whatever the grace is
+    bool any() const { return counts_one_too_few || takes_old_terms || retires_at_once; }
+  } mistakes;
 
   // Forgets entries up to `last`, as after a snapshot.
   void trim_to(log_sequence last);
@@ -68,9 +86,19 @@ class memory_log {
   std::map<metadata::append_id, shared_bytes> payloads_;  // a retry must repeat the payload
   std::map<node_id, const memory_metastore*> holders_;
   std::map<incarnation, timestamp_ms> leases_;  // until when
+  std::map<incarnation, log_sequence> reports_;
   std::vector<metadata::snapshot_record> snapshots_;  // newest first
   std::map<topic_partition, std::vector<std::vector<metadata::range>>> index_;  // chunks in order
-  std::map<metadata::object_number, metadata::indexed_object> indexed_objects_;
+  struct object_row {
+    metadata::indexed_object what;
+    std::uint64_t ranges = 0;
+    bool released = false;
+    std::optional<std::pair<log_sequence, timestamp_ms>> retired;
+    bool is_gone() const { return released && ranges == 0; }
+  };
+  std::map<metadata::object_number, object_row> objects_;
+  std::map<topic_partition, offset> index_ends_;
+  std::uint64_t term_ = 0;
   struct tables tables_;
   std::map<const memory_metastore*, std::uint64_t> changes_;  // per open session: appends of others
   event changed_;                                             // an append, or a node id that is free
@@ -87,6 +115,7 @@ class memory_metastore final : public metadata::metastore, private metadata::log
   bool holds_node_id() const override;
   metadata::log_store& log() override { return *this; }
   awaitable<result<std::vector<incarnation>, metadata::log_error>> renew_lease(metadata::lease mine, duration ttl) override;
+  awaitable<result<std::vector<std::pair<incarnation, log_sequence>>, metadata::log_error>> reports() override;
   awaitable<void> end_lease(incarnation who) override;
   awaitable<result<std::vector<metadata::snapshot_record>, metadata::log_error>> snapshots() override;
   awaitable<result<std::vector<std::string>, metadata::log_error>> add_snapshot(metadata::snapshot_record made) override;
@@ -102,11 +131,24 @@ class memory_metastore final : public metadata::metastore, private metadata::log
   awaitable<result<metadata::log_tail, metadata::log_error>> read_after(metadata::log_position applied) override;
   awaitable<void> wait_for_change() override;
   using ranges_found = result<std::vector<metadata::indexed_range>, metadata::log_error>;
-  awaitable<result<std::vector<std::pair<topic_partition, offset>>, metadata::log_error>> add(metadata::index_write what) override;
+  awaitable<result<std::vector<std::pair<topic_partition, offset>>, metadata::log_error>> add(std::uint64_t term, metadata::index_write what) override;
   awaitable<ranges_found> find(topic_partition where, offset at) override;
   awaitable<ranges_found> find_time(topic_partition where, offset from, timestamp_ms target) override;
-  awaitable<ranges_found> find_largest_time(topic_partition where) override;
-  awaitable<result<void, metadata::log_error>> drop(topic_id topic) override;
+  awaitable<ranges_found> find_largest_time(topic_partition where, offset from) override;
+  awaitable<result<void, metadata::log_error>> begin_term(std::uint64_t term) override;
+  awaitable<result<void, metadata::log_error>> trim(std::uint64_t term, std::vector<metadata::index_trim> what) override;
+  awaitable<result<bool, metadata::log_error>> drop(std::uint64_t term, topic_id topic, std::size_t chunks_max) override;
+  awaitable<result<void, metadata::log_error>> release(std::uint64_t term, std::vector<metadata::indexed_object> objects) override;
+  awaitable<result<std::uint64_t, metadata::log_error>> retire(std::uint64_t term, log_sequence at, timestamp_ms time) override;
+  awaitable<result<std::vector<metadata::indexed_object>, metadata::log_error>> retired(log_sequence at, timestamp_ms time,
+                                                                                        std::size_t most) override;
+  awaitable<result<void, metadata::log_error>> forget(std::uint64_t term, std::vector<metadata::object_number> objects) override;
+  awaitable<result<std::vector<object_id>, metadata::log_error>> known_objects(std::vector<object_id> which) override;
+  awaitable<result<metadata::object_totals, metadata::log_error>> totals() override;
+  template <class T>
+  awaitable<result<T, metadata::log_error>> write_index(std::uint64_t term, std::function<T(memory_log&)> work);
+  static void take_trim(memory_log& log, metadata::index_trim t);
+  static void count(memory_log& log, const std::vector<metadata::range>& ranges, int by);
   awaitable<result<bool, metadata::log_error>> write(metadata::read_model_write what) override;
   awaitable<result<known, metadata::log_error>> read_known() override;
   ranges_found located(const std::vector<metadata::range>* chunk) const;

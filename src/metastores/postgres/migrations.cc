@@ -425,6 +425,183 @@ create view yaks.topic_bytes_per_day as
   group by 1, 2, 3;
 comment on view yaks.topic_bytes_per_day is 'Bytes and records by UTC day of arrival, of what is in the index: the newest minutes are not yet.';
 )sql",
+    // 6: how many ranges lie in each object, and what becomes of objects that have none.
+    R"sql(
+create table yaks.upkeep (log_id integer primary key, term bigint not null);
+insert into yaks.upkeep values (0, 0);
+comment on table yaks.upkeep is 'Whose writes into the index are taken: those of this term of upkeep, or of a later one.';
+
+alter table yaks.objects
+  add column ranges bigint not null default 0, add column released boolean not null default false,
+  add column retired_seq bigint, add column retired_ms bigint;
+comment on column yaks.objects.ranges is 'How many ranges of the index lie in it.';
+comment on column yaks.objects.released is 'True: the agents'' state holds no range of it any more.';
+comment on column yaks.objects.retired_seq is 'Nothing refers to it since this entry of the log: it is deleted after the grace.';
+update yaks.objects o set ranges = n.n from (
+  select c.log_id, u.object_number, count(*) as n
+  from yaks.range_chunks c cross join lateral yaks.unfold(c.base_offset, c.first_object, c.ranges) u group by 1, 2) n
+  where o.log_id = n.log_id and o.number = n.object_number;
+create index objects_gone on yaks.objects (log_id, retired_seq) where released and ranges = 0;
+create index objects_id on yaks.objects (id);
+
+-- Every function that changes the index calls this first: it holds back others until the end of the transaction, and refuses
+-- whoever comes with an earlier term.
+create function yaks.in_term(p_log_id integer, p_term bigint, p_is_durable boolean) returns void
+language plpgsql volatile as $function$
+declare
+  known bigint;
+begin
+  perform set_config('synchronous_commit', case when p_is_durable then 'on' else 'off' end, true);
+  select u.term into known from yaks.upkeep u where u.log_id = p_log_id for update;
+  if known > p_term then
+    raise exception 'term % of upkeep is over, this is term %', p_term, known using errcode = 'YK004';
+  elsif known < p_term then
+    update yaks.upkeep set term = p_term where log_id = p_log_id;
+  end if;
+end
+$function$;
+
+create function yaks.begin_term(p_log_id integer, p_term bigint) returns void language plpgsql volatile as $function$
+begin
+  perform yaks.in_term(p_log_id, p_term, true);
+end
+$function$;
+
+-- Agents of before do not count what they add: they shall not add.
+drop function yaks.add_chunks(integer, bigint[], uuid[], bigint[], uuid[], integer[], bigint[], bigint[], integer[], bigint[], bigint[],
+                              bigint[], bigint[], bytea[]);
+drop function yaks.drop_index(integer, uuid);
+
+create function yaks.insert_chunk(p_log_id integer, p_topic uuid, p_partition integer, p_base bigint, p_end bigint, p_count integer,
+                                  p_records bigint, p_bytes bigint, p_time bigint, p_first_object bigint, p_ranges bytea)
+returns void language plpgsql volatile as $function$
+begin
+  insert into yaks.range_chunks values (p_log_id, p_topic, p_partition, p_base, p_end, p_count, p_records, p_bytes, p_time,
+                                        p_first_object, p_ranges);
+  update yaks.objects o set ranges = o.ranges + n.n
+    from (select u.object_number, count(*) as n from yaks.unfold(p_base, p_first_object, p_ranges) u group by 1) n
+    where o.log_id = p_log_id and o.number = n.object_number;
+end
+$function$;
+
+-- Adds each chunk that begins where the index of its partition ends, and answers where they end now.
+create function yaks.add_chunks(p_log_id integer, p_term bigint, p_numbers bigint[], p_ids uuid[], p_object_bytes bigint[],
+  p_topics uuid[], p_partitions integer[], p_bases bigint[], p_ends bigint[], p_counts integer[], p_records bigint[],
+  p_bytes bigint[], p_times bigint[], p_first_objects bigint[], p_ranges bytea[])
+returns table (topic uuid, partition_index bigint, index_end bigint)
+language plpgsql volatile as $function$
+declare
+  i integer;
+  known bigint;
+begin
+  -- What is lost of this with a crash is done again: the log still has it.
+  perform yaks.in_term(p_log_id, p_term, false);
+  insert into yaks.objects (log_id, number, id, bytes)
+    select p_log_id, n, o, b from unnest(p_numbers, p_ids, p_object_bytes) as u(n, o, b)
+    on conflict do nothing;
+  for i in select s.i from generate_subscripts(p_topics, 1) as s(i) order by p_topics[s.i], p_partitions[s.i], p_bases[s.i] loop
+    insert into yaks.index_ends values (p_log_id, p_topics[i], p_partitions[i], p_bases[i]) on conflict do nothing;
+    select e.end_offset into known from yaks.index_ends e
+      where e.log_id = p_log_id and e.topic_id = p_topics[i] and e.partition = p_partitions[i];
+    if known = p_bases[i] then
+      perform yaks.insert_chunk(p_log_id, p_topics[i], p_partitions[i], p_bases[i], p_ends[i], p_counts[i], p_records[i],
+                                p_bytes[i], p_times[i], p_first_objects[i], p_ranges[i]);
+      update yaks.index_ends e set end_offset = p_ends[i]
+        where e.log_id = p_log_id and e.topic_id = p_topics[i] and e.partition = p_partitions[i];
+    end if;
+  end loop;
+  return query select e.topic_id, e.partition::bigint, e.end_offset from yaks.index_ends e
+    where e.log_id = p_log_id
+      and (e.topic_id, e.partition) in (select u.t, u.p from unnest(p_topics, p_partitions) as u(t, p));
+end
+$function$;
+
+-- Ranges before p_tos leave. What is left of a chunk that a trim divides comes as the i-th rest; its count is 0 where there is none.
+create function yaks.trim_index(p_log_id integer, p_term bigint, p_topics uuid[], p_partitions integer[], p_tos bigint[],
+  p_ends bigint[], p_counts integer[], p_records bigint[], p_bytes bigint[], p_times bigint[], p_first_objects bigint[],
+  p_ranges bytea[])
+returns void language plpgsql volatile as $function$
+declare
+  i integer;
+  beyond bigint;
+begin
+  perform yaks.in_term(p_log_id, p_term, true);
+  for i in select s.i from generate_subscripts(p_topics, 1) as s(i) order by p_topics[s.i], p_partitions[s.i] loop
+    select max(c.end_offset) into beyond from yaks.range_chunks c
+      where c.log_id = p_log_id and c.topic_id = p_topics[i] and c.partition = p_partitions[i]
+        and c.base_offset < p_tos[i] and c.end_offset > p_tos[i];
+    if coalesce(beyond, 0) <> (case when p_counts[i] > 0 then p_ends[i] else 0 end) then
+      raise exception 'a trim of the index does not know what it leaves';
+    end if;
+    with gone as (
+      delete from yaks.range_chunks c
+      where c.log_id = p_log_id and c.topic_id = p_topics[i] and c.partition = p_partitions[i] and c.base_offset < p_tos[i]
+      returning c.base_offset, c.first_object, c.ranges),
+    n as (select u.object_number, count(*) as n from gone g cross join lateral yaks.unfold(g.base_offset, g.first_object, g.ranges) u
+          group by 1)
+    update yaks.objects o set ranges = o.ranges - n.n from n where o.log_id = p_log_id and o.number = n.object_number;
+    if p_counts[i] > 0 then
+      perform yaks.insert_chunk(p_log_id, p_topics[i], p_partitions[i], p_tos[i], p_ends[i], p_counts[i], p_records[i], p_bytes[i],
+                                p_times[i], p_first_objects[i], p_ranges[i]);
+    end if;
+    insert into yaks.index_ends as e values (p_log_id, p_topics[i], p_partitions[i], p_tos[i])
+      on conflict (log_id, topic_id, partition) do update set end_offset = greatest(e.end_offset, excluded.end_offset)
+      where e.end_offset < excluded.end_offset;
+  end loop;
+end
+$function$;
+
+-- 1: nothing of the topic is left.
+create function yaks.drop_topic(p_log_id integer, p_term bigint, p_topic uuid, p_chunks_max bigint) returns bigint
+language plpgsql volatile as $function$
+begin
+  perform yaks.in_term(p_log_id, p_term, true);
+  with gone as (
+    delete from yaks.range_chunks c where c.log_id = p_log_id and c.topic_id = p_topic and (c.partition, c.base_offset) in (
+      select d.partition, d.base_offset from yaks.range_chunks d where d.log_id = p_log_id and d.topic_id = p_topic limit p_chunks_max)
+    returning c.base_offset, c.first_object, c.ranges),
+  n as (select u.object_number, count(*) as n from gone g cross join lateral yaks.unfold(g.base_offset, g.first_object, g.ranges) u
+        group by 1)
+  update yaks.objects o set ranges = o.ranges - n.n from n where o.log_id = p_log_id and o.number = n.object_number;
+  if exists (select from yaks.range_chunks c where c.log_id = p_log_id and c.topic_id = p_topic) then
+    return 0;
+  end if;
+  delete from yaks.index_ends e where e.log_id = p_log_id and e.topic_id = p_topic;
+  return 1;
+end
+$function$;
+
+create function yaks.release_objects(p_log_id integer, p_term bigint, p_numbers bigint[], p_ids uuid[], p_bytes bigint[])
+returns void language plpgsql volatile as $function$
+begin
+  perform yaks.in_term(p_log_id, p_term, true);
+  insert into yaks.objects as o (log_id, number, id, bytes, released)
+    select p_log_id, n, i, b, true from unnest(p_numbers, p_ids, p_bytes) as u(n, i, b)
+    on conflict (log_id, number) do update set released = true where not o.released;
+end
+$function$;
+
+create function yaks.retire_objects(p_log_id integer, p_term bigint, p_seq bigint, p_ms bigint) returns bigint
+language plpgsql volatile as $function$
+declare
+  n bigint;
+begin
+  perform yaks.in_term(p_log_id, p_term, true);
+  update yaks.objects set retired_seq = p_seq, retired_ms = p_ms
+    where log_id = p_log_id and released and ranges = 0 and retired_seq is null;
+  get diagnostics n = row_count;
+  return n;
+end
+$function$;
+
+create function yaks.forget_objects(p_log_id integer, p_term bigint, p_numbers bigint[]) returns void
+language plpgsql volatile as $function$
+begin
+  perform yaks.in_term(p_log_id, p_term, true);
+  delete from yaks.objects where log_id = p_log_id and number = any(p_numbers) and released and ranges = 0 and retired_seq is not null;
+end
+$function$;
+)sql",
 };
 static_assert(metadata::tail_bytes_max == 4194304, "the functions above say the same");
 

@@ -170,15 +170,33 @@ awaitable<void> postgres_metastore::set_up_reader(connection& on) {
   co_await must(on,
                 "prepare snapshots as select seq, incarnation, number, key, bytes, digest from yaks.snapshots "
                 "where log_id = $1 order by seq desc limit 2");
+  co_await must(on, "prepare reports as select incarnation, applied_seq from yaks.agents");
   co_await must(on, "prepare end_lease as delete from yaks.agents where incarnation = $1");
   co_await must(on, "prepare rename as select set_config('application_name', $1, false)");
 }
 
 awaitable<void> postgres_metastore::set_up_indexer(connection& on) {
   co_await must(on,
-                "prepare add_chunks as select * from yaks.add_chunks($1, $2::bigint[], $3::uuid[], $4::bigint[], $5::uuid[], "
-                "$6::integer[], $7::bigint[], $8::bigint[], $9::integer[], $10::bigint[], $11::bigint[], $12::bigint[], "
-                "$13::bigint[], $14::bytea[])");
+                "prepare add_chunks as select * from yaks.add_chunks($1, $2, $3::bigint[], $4::uuid[], $5::bigint[], $6::uuid[], "
+                "$7::integer[], $8::bigint[], $9::bigint[], $10::integer[], $11::bigint[], $12::bigint[], $13::bigint[], "
+                "$14::bigint[], $15::bytea[])");
+  co_await must(on, "prepare begin_term as select yaks.begin_term($1, $2)");
+  co_await must(on,
+                "prepare trim_index as select yaks.trim_index($1, $2, $3::uuid[], $4::integer[], $5::bigint[], $6::bigint[], "
+                "$7::integer[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bytea[])");
+  co_await must(on, "prepare drop_topic as select yaks.drop_topic($1, $2, $3, $4)");
+  co_await must(on, "prepare release_objects as select yaks.release_objects($1, $2, $3::bigint[], $4::uuid[], $5::bigint[])");
+  co_await must(on, "prepare retire_objects as select yaks.retire_objects($1, $2, $3, $4)");
+  co_await must(on,
+                "prepare retired_objects as select number, id, bytes from yaks.objects where log_id = $1 and released and ranges = 0 "
+                "and retired_seq <= $2 and retired_ms < $3 order by retired_seq limit $4");
+  co_await must(on, "prepare forget_objects as select yaks.forget_objects($1, $2, $3::bigint[])");
+  co_await must(on, "prepare known_objects as select id from yaks.objects where log_id = $1 and id = any($2::uuid[])");
+  // Everything, or what is gone: the latter has an index, the former is read once in a while.
+  co_await must(on,
+                "prepare totals as select count(*), coalesce(sum(bytes), 0)::bigint, count(*) filter (where released and ranges = 0), "
+                "coalesce(sum(bytes) filter (where released and ranges = 0), 0)::bigint, coalesce(min(retired_ms), -1)::bigint "
+                "from yaks.objects where log_id = $1");
   co_await must(on,
                 "prepare find_chunk as select base_offset, first_object, ranges from yaks.range_chunks where log_id = $1 and "
                 "topic_id = $2 and partition = $3 and base_offset <= $4 and end_offset > $4 order by base_offset desc limit 1");
@@ -187,9 +205,8 @@ awaitable<void> postgres_metastore::set_up_indexer(connection& on) {
                 "topic_id = $2 and partition = $3 and end_offset > $4 and max_timestamp >= $5 order by base_offset limit 1");
   co_await must(on,
                 "prepare find_largest as select base_offset, first_object, ranges from yaks.range_chunks where log_id = $1 and "
-                "topic_id = $2 and partition = $3 order by max_timestamp desc, base_offset limit 1");
+                "topic_id = $2 and partition = $3 and end_offset > $4 order by max_timestamp desc, base_offset limit 1");
   co_await must(on, "prepare find_objects as select number, id from yaks.objects where log_id = $1 and number = any($2::bigint[])");
-  co_await must(on, "prepare drop_chunks as select yaks.drop_index($1, $2)");
   co_await must(on,
                 "prepare write_read_model as select yaks.write_read_model($1, $2, $3::uuid[], $4::uuid[], $5::text[], $6::bigint[], "
                 "$7::integer[], $8::text[], $9::uuid[], $10::integer[], $11::bigint[], $12::bigint[], $13::bigint[], $14::text[], "
@@ -357,6 +374,15 @@ awaitable<result<std::vector<incarnation>, log_error>> postgres_metastore::renew
   co_return live;
 }
 
+awaitable<result<std::vector<std::pair<incarnation, log_sequence>>, log_error>> postgres_metastore::reports() {
+  YAKS_CHECK(is_open_, "a metastore is opened first");
+  auto got = co_await reader_.call("reports", parameters());
+  if (!got || !got->is_done()) co_return failure(log_error::unavailable);
+  std::vector<std::pair<incarnation, log_sequence>> all;
+  for (int row = 0; row < got->row_count(); ++row) all.emplace_back(incarnation(got->uuid(row, 0)), log_sequence(got->int64(row, 1)));
+  co_return all;
+}
+
 awaitable<void> postgres_metastore::end_lease(incarnation who) {
   parameters with;
   with.uuid(who.value());
@@ -421,43 +447,158 @@ std::string hex_text(std::string_view bytes) {
 }
 }  // namespace
 
-awaitable<result<std::vector<std::pair<topic_partition, offset>>, log_error>> postgres_metastore::add(metadata::index_write what) {
-  YAKS_CHECK(is_open_, "a metastore is opened first");
-  using metadata::index_chunk;
-  using metadata::indexed_object;
-  auto numbers = [&](auto of) { return array_of(what.chunks, [&](const index_chunk& c) { return std::to_string(of(c)); }); };
-  auto sum = [](const index_chunk& c, auto of) {
+namespace {
+// The columns of chunks, each as an array. A chunk without ranges keeps its place.
+void add_chunk_columns(parameters& with, const std::vector<metadata::index_chunk>& chunks) {
+  auto numbers = [&](auto of) { return array_of(chunks, [&](const metadata::index_chunk& c) { return std::to_string(of(c)); }); };
+  auto sum = [](const metadata::index_chunk& c, auto of) {
     std::int64_t all = 0;
     for (const auto& r : c.ranges) all += of(r);
     return all;
   };
-  parameters with;
-  with.int32(log_id)
-      .text(array_of(what.objects, [](const indexed_object& o) { return std::to_string(o.number); }))
-      .text(array_of(what.objects, [](const indexed_object& o) { return o.id.value().text(); }))
-      .text(array_of(what.objects, [](const indexed_object& o) { return std::to_string(o.bytes); }))
-      .text(array_of(what.chunks, [](const index_chunk& c) { return c.where.topic.value().text(); }))
-      .text(numbers([](const index_chunk& c) { return c.where.partition.value(); }))
-      .text(numbers([](const index_chunk& c) { return c.ranges.front().base_offset.value(); }))
-      .text(numbers([](const index_chunk& c) { return c.ranges.back().end_offset().value(); }))
-      .text(numbers([](const index_chunk& c) { return c.ranges.size(); }))
-      .text(numbers([&](const index_chunk& c) { return sum(c, [](const metadata::range& r) { return r.record_count; }); }))
-      .text(numbers([&](const index_chunk& c) { return sum(c, [](const metadata::range& r) { return r.bytes; }); }))
-      .text(numbers([](const index_chunk& c) {
-        return std::ranges::max(c.ranges, {}, &metadata::range::max_timestamp).max_timestamp.value();
+  with.text(numbers([](const auto& c) { return c.ranges.empty() ? 0 : c.ranges.back().end_offset().value(); }))
+      .text(numbers([](const auto& c) { return c.ranges.size(); }))
+      .text(numbers([&](const auto& c) { return sum(c, [](const metadata::range& r) { return r.record_count; }); }))
+      .text(numbers([&](const auto& c) { return sum(c, [](const metadata::range& r) { return r.bytes; }); }))
+      .text(numbers([](const auto& c) {
+        return c.ranges.empty() ? 0 : std::ranges::max(c.ranges, {}, &metadata::range::max_timestamp).max_timestamp.value();
       }))
-      .text(numbers([](const index_chunk& c) { return c.ranges.front().object; }))
-      .text(array_of(what.chunks, [](const index_chunk& c) { return hex_text(metadata::encode_ranges(c.ranges)); }));
-  auto got = co_await indexer_.call("add_chunks", std::move(with));
-  if (!got || !got->is_done()) {
-    if (got && got->what != outcome::kind::lost)
-      spdlog::error("PostgreSQL cannot take ranges into the index: {} (SQLSTATE {})", got->message, got->sqlstate);
-    co_return failure(log_error::unavailable);
+      .text(numbers([](const auto& c) { return c.ranges.empty() ? 0 : c.ranges.front().object; }))
+      .text(array_of(chunks, [](const auto& c) { return hex_text(c.ranges.empty() ? "" : metadata::encode_ranges(c.ranges)); }));
+}
+
+std::string topics_of(const std::vector<metadata::index_chunk>& chunks) {
+  return array_of(chunks, [](const auto& c) { return c.where.topic.value().text(); });
+}
+std::string partitions_of(const std::vector<metadata::index_chunk>& chunks) {
+  return array_of(chunks, [](const auto& c) { return std::to_string(c.where.partition.value()); });
+}
+template <class Numbers>
+std::string numbers_of(const Numbers& all) {
+  return array_of(all, [](auto n) { return std::to_string(n); });
+}
+
+parameters in_term(std::uint64_t term) {
+  parameters with;
+  with.int32(log_id).int64(std::int64_t(term));
+  return with;
+}
+
+void add_objects(parameters& with, const std::vector<metadata::indexed_object>& objects) {
+  with.text(array_of(objects, [](const auto& o) { return std::to_string(o.number); }))
+      .text(array_of(objects, [](const auto& o) { return o.id.value().text(); }))
+      .text(array_of(objects, [](const auto& o) { return std::to_string(o.bytes); }));
+}
+}  // namespace
+
+awaitable<result<outcome, log_error>> postgres_metastore::change_index(const char* prepared, parameters with, const char* what) {
+  YAKS_CHECK(is_open_, "a metastore is opened first");
+  auto got = co_await indexer_.call(prepared, std::move(with));
+  if (got && got->is_done()) co_return std::move(*got);
+  if (got && got->what != outcome::kind::lost) {
+    if (got->sqlstate == "YK004") co_return failure(log_error::old_term);
+    spdlog::error("PostgreSQL cannot {}: {} (SQLSTATE {})", what, got->message, got->sqlstate);
   }
+  co_return failure(log_error::unavailable);
+}
+
+awaitable<result<void, log_error>> postgres_metastore::begin_term(std::uint64_t term) {
+  auto done = co_await change_index("begin_term", in_term(term), "begin a term of upkeep");
+  if (!done) co_return failure(done.error());
+  co_return result<void, log_error>{};
+}
+
+awaitable<result<std::vector<std::pair<topic_partition, offset>>, log_error>> postgres_metastore::add(std::uint64_t term,
+                                                                                                      metadata::index_write what) {
+  auto with = in_term(term);
+  add_objects(with, what.objects);
+  with.text(topics_of(what.chunks))
+      .text(partitions_of(what.chunks))
+      .text(array_of(what.chunks, [](const auto& c) { return std::to_string(c.ranges.front().base_offset.value()); }));
+  add_chunk_columns(with, what.chunks);
+  auto got = co_await change_index("add_chunks", std::move(with), "take ranges into the index");
+  if (!got) co_return failure(got.error());
   std::vector<std::pair<topic_partition, offset>> ends;
   for (int row = 0; row < got->row_count(); ++row)
     ends.push_back({{topic_id(got->uuid(row, 0)), partition_index(std::int32_t(got->int64(row, 1)))}, offset(got->int64(row, 2))});
   co_return ends;
+}
+
+awaitable<result<void, log_error>> postgres_metastore::trim(std::uint64_t term, std::vector<metadata::index_trim> what) {
+  std::vector<metadata::index_chunk> rests;
+  for (auto& t : what) rests.push_back({t.where, std::move(t.rest)});
+  auto with = in_term(term);
+  with.text(topics_of(rests)).text(partitions_of(rests)).text(array_of(what, [](const auto& t) { return std::to_string(t.to.value()); }));
+  add_chunk_columns(with, rests);
+  auto done = co_await change_index("trim_index", std::move(with), "trim the index");
+  if (!done) co_return failure(done.error());
+  co_return result<void, log_error>{};
+}
+
+awaitable<result<bool, log_error>> postgres_metastore::drop(std::uint64_t term, topic_id topic, std::size_t chunks_max) {
+  auto with = in_term(term);
+  with.uuid(topic.value()).int64(std::int64_t(chunks_max));
+  auto done = co_await change_index("drop_topic", std::move(with), "drop a topic from the index");
+  if (!done) co_return failure(done.error());
+  co_return done->int64(0, 0) == 1;
+}
+
+awaitable<result<void, log_error>> postgres_metastore::release(std::uint64_t term, std::vector<metadata::indexed_object> objects) {
+  auto with = in_term(term);
+  add_objects(with, objects);
+  auto done = co_await change_index("release_objects", std::move(with), "release objects");
+  if (!done) co_return failure(done.error());
+  co_return result<void, log_error>{};
+}
+
+awaitable<result<std::uint64_t, log_error>> postgres_metastore::retire(std::uint64_t term, log_sequence at, timestamp_ms time) {
+  auto with = in_term(term);
+  with.int64(at.value()).int64(time.value());
+  auto done = co_await change_index("retire_objects", std::move(with), "retire objects");
+  if (!done) co_return failure(done.error());
+  co_return std::uint64_t(done->int64(0, 0));
+}
+
+awaitable<result<std::vector<metadata::indexed_object>, log_error>> postgres_metastore::retired(log_sequence at, timestamp_ms time,
+                                                                                                std::size_t most) {
+  parameters with;
+  with.int32(log_id).int64(at.value()).int64(time.value()).int64(std::int64_t(most));
+  auto got = co_await change_index("retired_objects", std::move(with), "look for objects to delete");
+  if (!got) co_return failure(got.error());
+  std::vector<metadata::indexed_object> all;
+  for (int row = 0; row < got->row_count(); ++row)
+    all.push_back({metadata::object_number(got->int64(row, 0)), object_id(got->uuid(row, 1)), std::uint64_t(got->int64(row, 2))});
+  co_return all;
+}
+
+awaitable<result<void, log_error>> postgres_metastore::forget(std::uint64_t term, std::vector<metadata::object_number> objects) {
+  auto with = in_term(term);
+  with.text(numbers_of(objects));
+  auto done = co_await change_index("forget_objects", std::move(with), "forget deleted objects");
+  if (!done) co_return failure(done.error());
+  co_return result<void, log_error>{};
+}
+
+awaitable<result<std::vector<object_id>, log_error>> postgres_metastore::known_objects(std::vector<object_id> which) {
+  parameters with;
+  with.int32(log_id).text(array_of(which, [](object_id id) { return id.value().text(); }));
+  auto got = co_await change_index("known_objects", std::move(with), "look up objects");
+  if (!got) co_return failure(got.error());
+  std::vector<object_id> known;
+  for (int row = 0; row < got->row_count(); ++row) known.push_back(object_id(got->uuid(row, 0)));
+  co_return known;
+}
+
+awaitable<result<metadata::object_totals, log_error>> postgres_metastore::totals() {
+  parameters with;
+  with.int32(log_id);
+  auto got = co_await change_index("totals", std::move(with), "sum up objects");
+  if (!got) co_return failure(got.error());
+  metadata::object_totals all;
+  all.waiting = {std::uint64_t(got->int64(0, 2)), std::uint64_t(got->int64(0, 3))};
+  all.live = {std::uint64_t(got->int64(0, 0)) - all.waiting.objects, std::uint64_t(got->int64(0, 1)) - all.waiting.bytes};
+  all.oldest_waiting = timestamp_ms(got->int64(0, 4));
+  co_return all;
 }
 
 awaitable<postgres_metastore::ranges_found> postgres_metastore::found_chunk(const char* prepared, parameters with) {
@@ -499,18 +640,10 @@ awaitable<postgres_metastore::ranges_found> postgres_metastore::find_time(topic_
   return found_chunk("find_time", std::move(with));
 }
 
-awaitable<postgres_metastore::ranges_found> postgres_metastore::find_largest_time(topic_partition where) {
+awaitable<postgres_metastore::ranges_found> postgres_metastore::find_largest_time(topic_partition where, offset from) {
   parameters with;
-  with.int32(log_id).uuid(where.topic.value()).int32(where.partition.value());
+  with.int32(log_id).uuid(where.topic.value()).int32(where.partition.value()).int64(from.value());
   return found_chunk("find_largest", std::move(with));
-}
-
-awaitable<result<void, log_error>> postgres_metastore::drop(topic_id topic) {
-  parameters with;
-  with.int32(log_id).uuid(topic.value());
-  auto got = co_await indexer_.call("drop_chunks", std::move(with));
-  if (!got || !got->is_done()) co_return failure(log_error::unavailable);
-  co_return result<void, log_error>{};
 }
 
 // ---- the tables for SQL --------------------------------------------------------------------------------------------

@@ -37,6 +37,7 @@ class postgres_metastore final : public metadata::metastore, private metadata::l
   bool holds_node_id() const override { return is_holding_ && !is_held_by_other_; }
   metadata::log_store& log() override { return *this; }
   awaitable<result<std::vector<incarnation>, metadata::log_error>> renew_lease(metadata::lease mine, duration ttl) override;
+  awaitable<result<std::vector<std::pair<incarnation, log_sequence>>, metadata::log_error>> reports() override;
   awaitable<void> end_lease(incarnation who) override;
   awaitable<result<std::vector<metadata::snapshot_record>, metadata::log_error>> snapshots() override;
   awaitable<result<std::vector<std::string>, metadata::log_error>> add_snapshot(metadata::snapshot_record made) override;
@@ -53,11 +54,22 @@ class postgres_metastore final : public metadata::metastore, private metadata::l
   awaitable<void> wait_for_change() override;
   bool is_shared() const override { return true; }
   using ranges_found = result<std::vector<metadata::indexed_range>, metadata::log_error>;
-  awaitable<result<std::vector<std::pair<topic_partition, offset>>, metadata::log_error>> add(metadata::index_write what) override;
+  awaitable<result<std::vector<std::pair<topic_partition, offset>>, metadata::log_error>> add(std::uint64_t term, metadata::index_write what) override;
   awaitable<ranges_found> find(topic_partition where, offset at) override;
   awaitable<ranges_found> find_time(topic_partition where, offset from, timestamp_ms target) override;
-  awaitable<ranges_found> find_largest_time(topic_partition where) override;
-  awaitable<result<void, metadata::log_error>> drop(topic_id topic) override;
+  awaitable<ranges_found> find_largest_time(topic_partition where, offset from) override;
+  awaitable<result<void, metadata::log_error>> begin_term(std::uint64_t term) override;
+  awaitable<result<void, metadata::log_error>> trim(std::uint64_t term, std::vector<metadata::index_trim> what) override;
+  awaitable<result<bool, metadata::log_error>> drop(std::uint64_t term, topic_id topic, std::size_t chunks_max) override;
+  awaitable<result<void, metadata::log_error>> release(std::uint64_t term, std::vector<metadata::indexed_object> objects) override;
+  awaitable<result<std::uint64_t, metadata::log_error>> retire(std::uint64_t term, log_sequence at, timestamp_ms time) override;
+  awaitable<result<std::vector<metadata::indexed_object>, metadata::log_error>> retired(log_sequence at, timestamp_ms time,
+                                                                                        std::size_t most) override;
+  awaitable<result<void, metadata::log_error>> forget(std::uint64_t term, std::vector<metadata::object_number> objects) override;
+  awaitable<result<std::vector<object_id>, metadata::log_error>> known_objects(std::vector<object_id> which) override;
+  awaitable<result<metadata::object_totals, metadata::log_error>> totals() override;
+  // Runs a prepared statement that changes the index.
+  awaitable<result<postgres::outcome, metadata::log_error>> change_index(const char* prepared, postgres::parameters with, const char* what);
   awaitable<result<bool, metadata::log_error>> write(metadata::read_model_write what) override;
   awaitable<result<known, metadata::log_error>> read_known() override;
   awaitable<ranges_found> found_chunk(const char* prepared, postgres::parameters with);

@@ -70,8 +70,18 @@ constexpr const char* migrations[] = {
                 datetime(c.committed_at_ms / 1000, 'unixepoch') as committed_at
          from committed_offsets c join topics t on t.topic_id = c.topic_id
          left join partitions p on p.topic_id = c.topic_id and p.partition = c.partition;)",
+    R"(alter table objects add column ranges integer not null default 0;
+       alter table objects add column released integer not null default 0;
+       alter table objects add column retired_seq integer;
+       alter table objects add column retired_ms integer;
+       create index objects_gone on objects(retired_seq) where released = 1 and ranges = 0;
+       create index objects_id on objects(id);
+       create table upkeep(term integer not null);
+       insert into upkeep values(0);)",
 };
 constexpr std::int64_t schema_version = std::size(migrations);
+
+constexpr std::int64_t counted_since = 4;  // version of the schema with counts of ranges per object
 
 byte_view bytes_of(const incarnation& writer) {
   return writer.value().bytes;
@@ -169,7 +179,10 @@ struct sqlite_metastore::storage {
                       "choose another "
                       "directory with YAKS_DATA_DIR",
                       path, version, schema_version));
-    for (auto next = version; next < schema_version; ++next) db.execute(migrations[next]);
+    for (auto next = version; next < schema_version; ++next) {
+      db.execute(migrations[next]);
+      if (next + 1 == counted_since && version > 0) count_all();
+    }
     if (version == 0) {
       db.execute("insert into schema_version values(0)");
       sqlite::statement(db, "insert into cluster values(?)").bind_text(1, new_cluster_id).run();
@@ -181,6 +194,51 @@ struct sqlite_metastore::storage {
     load_head();
     sqlite::statement read(db, "select cluster_id from cluster");
     return read.step() ? read.text(0) : "";
+  }
+
+  // What there was before ranges were counted.
+  void count_all() {
+    sqlite::statement read(db, "select base_offset, first_object, ranges from range_chunks");
+    while (read.step())
+      if (auto ranges = metadata::decode_ranges(offset(read.integer(0)), metadata::object_number(read.integer(1)), read.bytes(2)))
+        count(*ranges, 1);
+  }
+
+  void count(std::span<const metadata::range> ranges, int by) {
+    sqlite::statement update(db, "update objects set ranges = ranges + ? where number = ?");
+    std::map<metadata::object_number, std::int64_t> sums;
+    for (const auto& r : ranges) sums[r.object] += by;
+    for (const auto& [number, sum] : sums) update.bind(1, sum).bind(2, std::int64_t(number)).run();
+  }
+
+  // Deletes a chunk, by its row's key, with what it counts for.
+  void remove_chunk(const uuid& topic, std::int64_t partition, std::int64_t base) {
+    {
+      sqlite::statement read(db, "select first_object, ranges from range_chunks where topic_id = ? and partition = ? and base_offset = ?");
+      read.bind(1, byte_view(topic.bytes)).bind(2, partition).bind(3, base);
+      if (!read.step()) return;
+      if (auto ranges = metadata::decode_ranges(offset(base), metadata::object_number(read.integer(0)), read.bytes(1))) count(*ranges, -1);
+    }
+    sqlite::statement(db, "delete from range_chunks where topic_id = ? and partition = ? and base_offset = ?")
+        .bind(1, byte_view(topic.bytes))
+        .bind(2, partition)
+        .bind(3, base)
+        .run();
+  }
+
+  void insert_chunk(const uuid& topic, std::int64_t partition, std::span<const metadata::range> ranges) {
+    auto bytes = metadata::encode_ranges(ranges);
+    sqlite::statement(db, "insert into range_chunks values(?, ?, ?, ?, ?, ?, ?, ?)")
+        .bind(1, byte_view(topic.bytes))
+        .bind(2, partition)
+        .bind(3, ranges.front().base_offset.value())
+        .bind(4, ranges.back().end_offset().value())
+        .bind(5, std::int64_t(ranges.size()))
+        .bind(6, std::ranges::max(ranges, {}, &metadata::range::max_timestamp).max_timestamp.value())
+        .bind(7, std::int64_t(ranges.front().object))
+        .bind(8, as_bytes(bytes))
+        .run();
+    count(ranges, 1);
   }
 
   void load_head() {
@@ -543,16 +601,36 @@ uuid uuid_of(byte_view bytes) {
 }
 }  // namespace
 
-awaitable<result<std::vector<std::pair<topic_partition, offset>>, log_error>> sqlite_metastore::add(metadata::index_write what) {
+awaitable<result<void, log_error>> sqlite_metastore::change_index(std::uint64_t term, std::function<void(storage&)> job) {
+  auto is_over = std::make_shared<bool>(false);
+  auto done = co_await run_job([is_over, term, job = std::move(job)](storage& s) {
+    sqlite::statement read(s.db, "select term from upkeep");
+    auto known = read.step() ? std::uint64_t(read.integer(0)) : 0;
+    read.reset();
+    *is_over = known > term;
+    if (*is_over) return;
+    if (known < term) sqlite::statement(s.db, "update upkeep set term = ?").bind(1, std::int64_t(term)).run();
+    job(s);
+  });
+  if (!done) co_return failure(log_error::unavailable);
+  if (*is_over) co_return failure(log_error::old_term);
+  co_return result<void, log_error>{};
+}
+
+awaitable<result<void, log_error>> sqlite_metastore::begin_term(std::uint64_t term) {
+  return change_index(term, [](storage&) {});
+}
+
+awaitable<result<std::vector<std::pair<topic_partition, offset>>, log_error>> sqlite_metastore::add(std::uint64_t term,
+                                                                                                    metadata::index_write what) {
   auto ends = std::make_shared<std::map<topic_partition, offset>>();
   auto shared = std::make_shared<metadata::index_write>(std::move(what));
-  auto done = co_await run_job([ends, shared](storage& s) {
-    sqlite::statement object(s.db, "insert or ignore into objects values(?, ?, ?)");
+  auto done = co_await change_index(term, [ends, shared](storage& s) {
+    sqlite::statement object(s.db, "insert or ignore into objects(number, id, bytes) values(?, ?, ?)");
     for (const auto& o : shared->objects)
       object.bind(1, std::int64_t(o.number)).bind(2, byte_view(o.id.value().bytes)).bind(3, std::int64_t(o.bytes)).run();
     sqlite::statement end(s.db, "select end_offset from index_ends where topic_id = ? and partition = ?"),
-        set_end(s.db, "insert or replace into index_ends values(?, ?, ?)"),
-        chunk(s.db, "insert into range_chunks values(?, ?, ?, ?, ?, ?, ?, ?)");
+        set_end(s.db, "insert or replace into index_ends values(?, ?, ?)");
     for (const auto& c : shared->chunks) {
       place at(c.where);
       auto base = c.ranges.front().base_offset;
@@ -562,23 +640,126 @@ awaitable<result<std::vector<std::pair<topic_partition, offset>>, log_error>> sq
         if (at.bind(end).step()) known = offset(end.integer(0));
       }
       if (known == base) {
-        auto bytes = metadata::encode_ranges(c.ranges);
-        at.bind(chunk)
-            .bind(3, base.value())
-            .bind(4, c.ranges.back().end_offset().value())
-            .bind(5, std::int64_t(c.ranges.size()))
-            .bind(6, std::ranges::max(c.ranges, {}, &metadata::range::max_timestamp).max_timestamp.value())
-            .bind(7, std::int64_t(c.ranges.front().object))
-            .bind(8, as_bytes(bytes))
-            .run();
+        s.insert_chunk(at.topic, at.partition, c.ranges);
         known = c.ranges.back().end_offset();
         at.bind(set_end).bind(3, known.value()).run();
       }
       (*ends)[c.where] = known;
     }
   });
-  if (!done) co_return failure(log_error::unavailable);
+  if (!done) co_return failure(done.error());
   co_return std::vector<std::pair<topic_partition, offset>>(ends->begin(), ends->end());
+}
+
+awaitable<result<void, log_error>> sqlite_metastore::trim(std::uint64_t term, std::vector<metadata::index_trim> what) {
+  auto shared = std::make_shared<std::vector<metadata::index_trim>>(std::move(what));
+  return change_index(term, [shared](storage& s) {
+    for (const auto& t : *shared) {
+      place at(t.where);
+      std::vector<std::pair<std::int64_t, std::int64_t>> before;  // base and end
+      {
+        sqlite::statement read(s.db, "select base_offset, end_offset from range_chunks where topic_id = ? and partition = ? and base_offset < ?");
+        at.bind(read).bind(3, t.to.value());
+        while (read.step()) before.emplace_back(read.integer(0), read.integer(1));
+      }
+      std::int64_t beyond = 0;
+      for (auto [base, end] : before) {
+        if (end > t.to.value()) beyond = end;
+        s.remove_chunk(at.topic, at.partition, base);
+      }
+      YAKS_CHECK(beyond == (t.rest.empty() ? 0 : t.rest.back().end_offset().value()), "a trim knows what it leaves of a chunk");
+      if (!t.rest.empty()) s.insert_chunk(at.topic, at.partition, t.rest);
+      sqlite::statement end(s.db, "insert into index_ends values(?, ?, ?3) on conflict do update set end_offset = max(end_offset, ?3)");
+      at.bind(end).bind(3, t.to.value()).run();
+    }
+  });
+}
+
+awaitable<result<bool, log_error>> sqlite_metastore::drop(std::uint64_t term, topic_id topic, std::size_t chunks_max) {
+  auto all = std::make_shared<bool>(false);
+  auto done = co_await change_index(term, [all, topic, chunks_max](storage& s) {
+    auto id = topic.value();
+    std::vector<std::pair<std::int64_t, std::int64_t>> some;
+    {
+      sqlite::statement read(s.db, "select partition, base_offset from range_chunks where topic_id = ? limit ?");
+      read.bind(1, byte_view(id.bytes)).bind(2, std::int64_t(chunks_max));
+      while (read.step()) some.emplace_back(read.integer(0), read.integer(1));
+    }
+    for (auto [partition, base] : some) s.remove_chunk(id, partition, base);
+    *all = some.size() < chunks_max;
+    if (*all) sqlite::statement(s.db, "delete from index_ends where topic_id = ?").bind(1, byte_view(id.bytes)).run();
+  });
+  if (!done) co_return failure(done.error());
+  co_return *all;
+}
+
+awaitable<result<void, log_error>> sqlite_metastore::release(std::uint64_t term, std::vector<metadata::indexed_object> objects) {
+  return change_index(term, [objects = std::move(objects)](storage& s) {
+    sqlite::statement row(s.db, "insert into objects(number, id, bytes, released) values(?, ?, ?, 1) on conflict do update set released = 1");
+    for (const auto& o : objects)
+      row.bind(1, std::int64_t(o.number)).bind(2, byte_view(o.id.value().bytes)).bind(3, std::int64_t(o.bytes)).run();
+  });
+}
+
+awaitable<result<std::uint64_t, log_error>> sqlite_metastore::retire(std::uint64_t term, log_sequence at, timestamp_ms time) {
+  auto n = std::make_shared<std::uint64_t>(0);
+  auto done = co_await change_index(term, [n, at, time](storage& s) {
+    sqlite::statement(s.db, "update objects set retired_seq = ?, retired_ms = ? where released = 1 and ranges = 0 and retired_seq is null")
+        .bind(1, at.value())
+        .bind(2, time.value())
+        .run();
+    *n = std::uint64_t(sqlite3_changes(s.db.handle()));
+  });
+  if (!done) co_return failure(done.error());
+  co_return *n;
+}
+
+awaitable<result<std::vector<metadata::indexed_object>, log_error>> sqlite_metastore::retired(log_sequence at, timestamp_ms time,
+                                                                                              std::size_t most) {
+  auto all = std::make_shared<std::vector<metadata::indexed_object>>();
+  auto done = co_await run_job([all, at, time, most](storage& s) {
+    sqlite::statement read(s.db, "select number, id, bytes from objects where released = 1 and ranges = 0 and retired_seq <= ? "
+                                 "and retired_ms < ? order by retired_seq limit ?");
+    read.bind(1, at.value()).bind(2, time.value()).bind(3, std::int64_t(most));
+    while (read.step())
+      all->push_back({metadata::object_number(read.integer(0)), object_id(uuid_of(read.bytes(1))), std::uint64_t(read.integer(2))});
+  });
+  if (!done) co_return failure(log_error::unavailable);
+  co_return std::move(*all);
+}
+
+awaitable<result<void, log_error>> sqlite_metastore::forget(std::uint64_t term, std::vector<metadata::object_number> objects) {
+  return change_index(term, [objects = std::move(objects)](storage& s) {
+    sqlite::statement row(s.db, "delete from objects where number = ? and released = 1 and ranges = 0 and retired_seq is not null");
+    for (auto number : objects) row.bind(1, std::int64_t(number)).run();
+  });
+}
+
+awaitable<result<std::vector<object_id>, log_error>> sqlite_metastore::known_objects(std::vector<object_id> which) {
+  auto found = std::make_shared<std::vector<object_id>>();
+  auto done = co_await run_job([found, which = std::move(which)](storage& s) {
+    sqlite::statement read(s.db, "select 1 from objects where id = ?");
+    for (auto id : which) {
+      sqlite::scoped_reset again{read};
+      read.bind(1, byte_view(id.value().bytes));
+      if (read.step()) found->push_back(id);
+    }
+  });
+  if (!done) co_return failure(log_error::unavailable);
+  co_return std::move(*found);
+}
+
+awaitable<result<metadata::object_totals, log_error>> sqlite_metastore::totals() {
+  auto all = std::make_shared<metadata::object_totals>();
+  auto done = co_await run_job([all](storage& s) {
+    sqlite::statement read(s.db, "select released = 1 and ranges = 0, count(*), sum(bytes), coalesce(min(retired_ms), -1) from objects group by 1");
+    while (read.step()) {
+      (read.integer(0) == 1 ? all->waiting : all->live) = {std::uint64_t(read.integer(1)), std::uint64_t(read.integer(2))};
+      if (read.integer(0) == 1) all->oldest_waiting = timestamp_ms(read.integer(3));
+    }
+  });
+  if (!done) co_return failure(log_error::unavailable);
+  co_return *all;
 }
 
 awaitable<sqlite_metastore::ranges_found> sqlite_metastore::found_chunk(
@@ -630,23 +811,13 @@ awaitable<sqlite_metastore::ranges_found> sqlite_metastore::find_time(topic_part
   });
 }
 
-awaitable<sqlite_metastore::ranges_found> sqlite_metastore::find_largest_time(topic_partition where) {
-  return found_chunk([where = place(where)](storage& s, auto take) {
+awaitable<sqlite_metastore::ranges_found> sqlite_metastore::find_largest_time(topic_partition where, offset from) {
+  return found_chunk([where = place(where), from](storage& s, auto take) {
     sqlite::statement look(s.db, "select base_offset, first_object, ranges from range_chunks where topic_id = ? and partition = ? "
-                                 "order by max_timestamp desc, base_offset limit 1");
-    where.bind(look);
+                                 "and end_offset > ? order by max_timestamp desc, base_offset limit 1");
+    where.bind(look).bind(3, from.value());
     if (look.step()) take(look.integer(0), look.integer(1), look.bytes(2));
   });
-}
-
-awaitable<result<void, log_error>> sqlite_metastore::drop(topic_id topic) {
-  auto done = co_await run_job([topic](storage& s) {
-    auto id = topic.value();
-    sqlite::statement(s.db, "delete from range_chunks where topic_id = ?").bind(1, byte_view(id.bytes)).run();
-    sqlite::statement(s.db, "delete from index_ends where topic_id = ?").bind(1, byte_view(id.bytes)).run();
-  });
-  if (!done) co_return failure(log_error::unavailable);
-  co_return result<void, log_error>{};
 }
 
 // ---- the tables for SQL --------------------------------------------------------------------------------------------

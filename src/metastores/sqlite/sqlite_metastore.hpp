@@ -43,8 +43,10 @@ class sqlite_metastore final : public metadata::metastore, private metadata::log
   metadata::log_store& log() override { return *this; }
   // Nobody else can be here: the directory is ours.
   awaitable<result<std::vector<incarnation>, metadata::log_error>> renew_lease(metadata::lease mine, duration) override {
+    report_ = {{mine.who, mine.applied}};
     co_return std::vector<incarnation>{mine.who};
   }
+  awaitable<result<std::vector<std::pair<incarnation, log_sequence>>, metadata::log_error>> reports() override { co_return report_; }
   awaitable<void> end_lease(incarnation) override { co_return; }
   awaitable<result<std::vector<metadata::snapshot_record>, metadata::log_error>> snapshots() override;
   awaitable<result<std::vector<std::string>, metadata::log_error>> add_snapshot(metadata::snapshot_record made) override;
@@ -63,11 +65,22 @@ class sqlite_metastore final : public metadata::metastore, private metadata::log
   awaitable<void> wait_for_change() override;
   bool is_shared() const override { return false; }
   using ranges_found = result<std::vector<metadata::indexed_range>, metadata::log_error>;
-  awaitable<result<std::vector<std::pair<topic_partition, offset>>, metadata::log_error>> add(metadata::index_write what) override;
+  awaitable<result<std::vector<std::pair<topic_partition, offset>>, metadata::log_error>> add(std::uint64_t term, metadata::index_write what) override;
   awaitable<ranges_found> find(topic_partition where, offset at) override;
   awaitable<ranges_found> find_time(topic_partition where, offset from, timestamp_ms target) override;
-  awaitable<ranges_found> find_largest_time(topic_partition where) override;
-  awaitable<result<void, metadata::log_error>> drop(topic_id topic) override;
+  awaitable<ranges_found> find_largest_time(topic_partition where, offset from) override;
+  awaitable<result<void, metadata::log_error>> begin_term(std::uint64_t term) override;
+  awaitable<result<void, metadata::log_error>> trim(std::uint64_t term, std::vector<metadata::index_trim> what) override;
+  awaitable<result<bool, metadata::log_error>> drop(std::uint64_t term, topic_id topic, std::size_t chunks_max) override;
+  awaitable<result<void, metadata::log_error>> release(std::uint64_t term, std::vector<metadata::indexed_object> objects) override;
+  awaitable<result<std::uint64_t, metadata::log_error>> retire(std::uint64_t term, log_sequence at, timestamp_ms time) override;
+  awaitable<result<std::vector<metadata::indexed_object>, metadata::log_error>> retired(log_sequence at, timestamp_ms time,
+                                                                                        std::size_t most) override;
+  awaitable<result<void, metadata::log_error>> forget(std::uint64_t term, std::vector<metadata::object_number> objects) override;
+  awaitable<result<std::vector<object_id>, metadata::log_error>> known_objects(std::vector<object_id> which) override;
+  awaitable<result<metadata::object_totals, metadata::log_error>> totals() override;
+  // A job that changes the index, unless its term is over.
+  awaitable<result<void, metadata::log_error>> change_index(std::uint64_t term, std::function<void(storage&)> job);
   awaitable<result<bool, metadata::log_error>> write(metadata::read_model_write what) override;
   awaitable<result<known, metadata::log_error>> read_known() override;
   // The chunk that a statement finds: its columns are base offset, first object and ranges.
@@ -87,6 +100,7 @@ class sqlite_metastore final : public metadata::metastore, private metadata::log
   metadata::log_position head_;
   timestamp_ms time_{0};
   bool holds_node_id_ = false;
+  std::vector<std::pair<incarnation, log_sequence>> report_;  // the only agent's
   std::deque<std::shared_ptr<call>> waiting_;  // bounded by those who call: they wait for their answers
   event waiting_changed_, never_;
   std::string said_;  // the failure that was logged last, and when

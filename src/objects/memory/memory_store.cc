@@ -36,6 +36,8 @@ awaitable<result<std::vector<object_info>, object_error>> memory_store::list(std
 
 awaitable<result<void, object_error>> memory_store::remove(std::vector<std::string> keys, time_point) {
   YAKS_CHECK(keys.size() <= 1000, "at most 1,000 keys are removed at a time");
+  if (before_remove)
+    if (auto error = before_remove()) co_return failure(*error);
   for (const std::string& key : keys) objects_.erase(key);
   co_return result<void, object_error>{};
 }

@@ -1,7 +1,9 @@
 // Objects in memory, for tests and the simulator; stricter than the real ones. Refuses (denied) what yaks must never
 // do: another body under a key that is there, and a key that is a folder of another one.
 #pragma once
+#include <functional>
 #include <map>
+#include <optional>
 
 #include "objects/object_store.hpp"
 
@@ -16,6 +18,9 @@ class memory_store final : public object_store {
   awaitable<result<void, object_error>> remove(std::vector<std::string> keys, time_point deadline) override;
 
   std::size_t size() const { return objects_.size(); }
+  const std::map<std::string, std::string>& objects() const { return objects_; }
+  // Faults: what it returns is answered instead, and nothing is removed. May be empty.
+  std::function<std::optional<object_error>()> before_remove;
   // The whole object of that key, for tests that change or drop bytes; null where there is none.
   std::string* find(const std::string& key);
 

@@ -1,0 +1,498 @@
+// Goal: what expires or is deleted leaves the index and the bucket, and nothing that anybody may still read ever does. Method:
+// agents with all of the upkeep on a memory log and a memory bucket in virtual time; cases one by one; then random histories in
+// which agents are killed between any two handlers, are paused beyond their leases, and writes into the index fail, or happen
+// although they seem to have failed, with a checker that compares state, index and bucket all the time.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "metastores/memory/memory_metastore.hpp"
+#include "objects/memory/memory_store.hpp"
+#include "objects/object_key.hpp"
+#include "records/crc32c.hpp"
+#include "runtime/simulated_runtime.hpp"
+#include "runtime/task_group.hpp"
+#include "upkeep/check.hpp"
+#include "upkeep/materializer.hpp"
+#include "upkeep/reclaimer.hpp"
+#include "upkeep/retention.hpp"
+#include "upkeep/sweeper.hpp"
+
+namespace yaks::upkeep {
+namespace {
+constexpr std::string_view body = "0123456789";
+
+struct shared_world {
+  simulated_world world;
+  simulated_runtime outside{world};
+  metastores::memory_log log{[this] {
+    return timestamp_ms(1'700'000'000'000 + std::chrono::duration_cast<std::chrono::milliseconds>(outside.now().time_since_epoch()).count());
+  }};
+  memory_store bucket;
+  std::map<std::string, retention_limits> limits;  // by topic
+  explicit shared_world(std::uint64_t seed) : world(seed) {}
+
+  index_image image() const { return {log.index(), log.object_counts()}; }
+  std::set<object_id> stored() {
+    std::set<object_id> all;
+    for (const auto& [key, bytes] : bucket.objects())
+      if (auto id = uuid::parse(key.substr(key.rfind('/') + 1))) all.insert(object_id(*id));
+    return all;
+  }
+  // What the log says, whatever agents know of it.
+  const metadata::state& head() {
+    for (auto i = std::size_t(head_.position().sequence.value()); i < log.entries().size(); ++i) head_.apply(log.entries()[i]);
+    return head_;
+  }
+  metadata::state head_;
+  findings check() { return check_objects(head(), image(), stored()); }
+};
+
+struct node {
+  shared_world& in;
+  simulated_runtime rt;
+  metrics::registry metrics;
+  metastores::memory_metastore session;
+  metadata::register_agent self;
+  metadata::replica log;
+  membership::members members;
+  term office;
+  materializer work;
+  retention keep;
+  reclaimer free;
+  sweeper sweep;
+  task_group tasks;
+  node(shared_world& shared, int id, duration grace = 60s)
+      : in(shared),
+        rt(shared.world),
+        session(rt, shared.log, "node"),
+        self{.node = node_id(id), .upload_deadline_ms = 600'000, .host = "h" + std::to_string(id), .port = 9092},
+        log(rt, session.log(), {.registration = self}, metrics, [this](const metadata::changes& c) { work.applied(c); }),
+        members(rt, session, log, {.self = self}, metrics),
+        office(rt, session, log, members, metrics),
+        work(rt, session, log, office, {.ranges_kept = 5, .ranges_per_chunk = 10, .small_chunk = 3}, metrics),
+        keep(rt, session, log, office, [&shared](const metadata::topic& t) { return shared.limits[t.name]; },
+             {.interval = 5s, .partitions_at_once = 3}, metrics),
+        free(rt, session, log, shared.bucket, office, {.grace = grace, .chunks_max = 2}, metrics),
+        sweep(rt, session, log, shared.bucket, office, {.interval = 256s}, metrics),
+        tasks(rt.executor()) {}
+  awaitable<void> start(bool with_upkeep = true) {
+    co_await session.open();
+    tasks.spawn(log.run());
+    tasks.spawn(members.run());
+    co_await log.wait_until_ready();
+    if (!with_upkeep) co_return;
+    tasks.spawn(office.run());
+    tasks.spawn(work.run());
+    tasks.spawn(keep.run());
+    tasks.spawn(free.run());
+    tasks.spawn(sweep.run());
+  }
+  awaitable<void> stop() {
+    auto nothing = []() -> awaitable<void> { co_return; };
+    co_await run_then_close(nothing(), tasks);
+    co_await session.close();
+  }
+  awaitable<object_id> upload() {
+    auto high = rt.random(), low = rt.random();
+    object_id id(uuid::v7(log.log_time().value(), high, low));
+    std::vector<shared_bytes> segments{shared_bytes::copy_of(as_bytes(body))};
+    (void)co_await in.bucket.put(object_key("", id), std::move(segments), records::crc32c(as_bytes(body)), rt.now() + 10s);
+    co_return id;
+  }
+  // One object with a range of three records, 100 bytes, in each of the partitions.
+  awaitable<void> commit(std::vector<topic_partition> where) { co_await commit_of(co_await upload(), std::move(where)); }
+  awaitable<void> commit_of(object_id id, std::vector<topic_partition> where) {
+    metadata::commit_object c{id, 100 * where.size(), {}};
+    for (auto at : where)
+      c.topics.push_back({at.topic, {{at.partition, {{.bytes = 100, .record_count = 3, .max_timestamp = log.log_time()}}}}});
+    (void)co_await log.submit(std::move(c));
+  }
+  awaitable<topic_id> make_topic(std::string name, int partitions = 1) {
+    auto high = rt.random(), low = rt.random();
+    topic_id id(uuid::v4(high, low));
+    (void)co_await log.submit(metadata::create_topic{id, std::move(name), partitions, {}});
+    co_return id;
+  }
+  // Reads as a fetch does: finds a range by the state of now, takes its time, and then reads the object.
+  awaitable<bool> read(topic_partition where, offset from, duration slowness) {
+    metadata::replica::reader reading(log);
+    const auto* p = log.current().find_partition(where);
+    if (!p || from < p->log_start || from >= p->high_watermark) co_return true;
+    object_id in_object;
+    if (from < p->state_begin()) {
+      auto found = co_await session.index().find(where, from);
+      if (!found) co_return true;
+      if (found->empty()) co_return false;
+      in_object = found->front().object;
+      for (const auto& r : *found)
+        if (r.range.base_offset <= from) in_object = r.object;
+    } else {
+      in_object = log.current().find_object(p->find(from)->object).id;
+    }
+    co_await rt.sleep_for(slowness);
+    auto got = co_await in.bucket.get(object_key("", in_object), 0, body.size(), rt.now() + 10s);
+    co_return got.has_value();
+  }
+};
+
+topic_partition first_of_topic(topic_id t) { return {t, partition_index(0)}; }
+
+void expect_clean(shared_world& w) {
+  auto found = w.check();
+  for (const auto& v : found.violations) ADD_FAILURE() << v;
+}
+
+struct reclaiming : testing::Test {
+  shared_world w{1};
+  void run(std::function<awaitable<void>()> what) { w.outside.run(what()); }
+  awaitable<void> wait(duration d) { return w.outside.sleep_for(d); }
+  std::size_t objects() { return w.stored().size(); }
+};
+
+TEST_F(reclaiming, what_is_older_than_the_limit_goes_from_everywhere) {
+  run([&]() -> awaitable<void> {
+    w.limits["t"] = {.ms = 600'000};
+    node a(w, 1);
+    co_await a.start();
+    auto t = first_of_topic(co_await a.make_topic("t"));
+    for (int i = 0; i < 100; ++i) {
+      co_await a.commit({t});
+      co_await wait(20s);
+      expect_clean(w);
+    }
+    // 100 ranges over 2,000 seconds: the newest 600 seconds are there, and no more than a look and a grace beyond.
+    const auto* p = a.log.current().find_partition(t);
+    EXPECT_EQ(p->high_watermark, offset(300));
+    EXPECT_GE(p->log_start, offset(3 * 68));
+    EXPECT_LE(p->log_start, offset(3 * 70));
+    EXPECT_EQ(p->bytes, std::uint64_t(300 - p->log_start.value()) / 3 * 100);
+    EXPECT_LE(objects(), 36u);
+    EXPECT_GE(objects(), 30u);
+    co_await wait(30min);  // everything expires, in the state and in the index
+    EXPECT_EQ(a.log.current().find_partition(t)->log_start, offset(300));
+    EXPECT_EQ(a.log.current().find_partition(t)->bytes, 0u);
+    EXPECT_EQ(objects(), 0u);
+    EXPECT_TRUE(w.log.object_counts().empty());
+    EXPECT_TRUE(w.log.index().empty());
+    expect_clean(w);
+    co_await a.commit({t});
+    EXPECT_EQ(a.log.current().find_partition(t)->high_watermark, offset(303));
+    co_await a.stop();
+  });
+}
+
+TEST_F(reclaiming, a_partition_keeps_at_least_its_bytes_and_one_range_more_at_most) {
+  run([&]() -> awaitable<void> {
+    w.limits["t"] = {.bytes = 2050};
+    node a(w, 1);
+    co_await a.start();
+    auto t = first_of_topic(co_await a.make_topic("t"));
+    for (int i = 0; i < 200; ++i) co_await a.commit({t});
+    co_await wait(3min);
+    EXPECT_EQ(a.log.current().find_partition(t)->bytes, 2100u);
+    EXPECT_EQ(objects(), 21u);
+    expect_clean(w);
+    w.limits["t"] = {};
+    for (int i = 0; i < 50; ++i) co_await a.commit({t});
+    co_await wait(3min);
+    EXPECT_EQ(a.log.current().find_partition(t)->bytes, 7100u);
+    co_await a.stop();
+  });
+}
+
+TEST_F(reclaiming, a_topic_that_is_deleted_goes_and_shared_objects_wait_for_the_other) {
+  run([&]() -> awaitable<void> {
+    node a(w, 1);
+    co_await a.start();
+    auto gone = co_await a.make_topic("gone", 2), stays = co_await a.make_topic("stays");
+    for (int i = 0; i < 60; ++i) {
+      co_await a.commit({{gone, partition_index(0)}, {gone, partition_index(1)}});
+      co_await a.commit({{gone, partition_index(0)}, {stays, partition_index(0)}});
+    }
+    co_await wait(60s);
+    (void)co_await a.log.submit(metadata::delete_topic{gone});
+    auto again = co_await a.make_topic("gone");
+    EXPECT_NE(again, gone);
+    EXPECT_EQ(a.log.current().find_partition(first_of_topic(again))->high_watermark, offset(0));
+    co_await wait(50s);
+    EXPECT_EQ(objects(), 120u);  // the grace
+    co_await wait(90s);
+    EXPECT_EQ(objects(), 60u);
+    expect_clean(w);
+    EXPECT_TRUE(w.check().unreferenced.empty());
+    (void)co_await a.log.submit(metadata::delete_topic{stays});
+    co_await wait(3min);
+    EXPECT_EQ(objects(), 0u);
+    EXPECT_TRUE(w.log.object_counts().empty());
+    EXPECT_TRUE(a.log.current().drops().empty());
+    co_await a.stop();
+  });
+}
+
+TEST_F(reclaiming, an_agent_that_is_behind_or_still_reads_holds_everything_up) {
+  run([&]() -> awaitable<void> {
+    node a(w, 1), b(w, 2);
+    co_await a.start();
+    co_await b.start(false);
+    auto t = co_await a.make_topic("t");
+    for (int i = 0; i < 60; ++i) co_await a.commit({first_of_topic(t)});
+    co_await wait(60s);
+    (void)co_await b.log.barrier();
+    {
+      metadata::replica::reader slow(b.log);
+      (void)co_await a.log.submit(metadata::delete_topic{t});
+      co_await wait(20min);
+      EXPECT_EQ(objects(), 60u);
+    }
+    co_await wait(60s);
+    EXPECT_EQ(objects(), 0u);
+    co_await a.stop();
+    co_await b.stop();
+  });
+}
+
+TEST_F(reclaiming, a_store_that_does_not_delete_is_asked_again_and_nothing_is_forgotten_before) {
+  run([&]() -> awaitable<void> {
+    node a(w, 1, 1s);
+    co_await a.start();
+    auto t = co_await a.make_topic("t");
+    for (int i = 0; i < 10; ++i) co_await a.commit({first_of_topic(t)});
+    w.bucket.before_remove = [] { return std::optional(object_error::unknown); };
+    (void)co_await a.log.submit(metadata::delete_topic{t});
+    co_await wait(5min);
+    EXPECT_EQ(w.log.object_counts().size(), 10u);
+    EXPECT_EQ(objects(), 10u);
+    w.bucket.before_remove = nullptr;
+    co_await wait(5min);
+    EXPECT_EQ(objects(), 0u);
+    EXPECT_TRUE(w.log.object_counts().empty());
+    co_await a.stop();
+  });
+}
+
+TEST_F(reclaiming, an_agent_of_an_earlier_term_writes_nothing_into_the_index) {
+  run([&]() -> awaitable<void> {
+    node a(w, 1), b(w, 2);
+    co_await a.start(false);
+    co_await b.start(false);
+    auto t = co_await a.make_topic("t");
+    for (int i = 0; i < 40; ++i) co_await a.commit({first_of_topic(t)});
+    EXPECT_TRUE(co_await a.office.take());
+    auto old = a.office.held();
+    EXPECT_TRUE(old.has_value());
+    if (!old) co_return;
+    (void)co_await b.log.barrier();
+    EXPECT_TRUE(co_await b.office.take());
+    // a has not read that entry: it believes itself to be in office, and its writes are refused.
+    std::vector<metadata::indexed_object> none;
+    auto written = co_await a.session.index().release(*old, none);
+    EXPECT_TRUE(!written && written.error() == metadata::log_error::old_term);
+    auto settled = co_await a.log.submit(metadata::settle_upkeep{.term = *old, .trims = {}, .drops = {t}, .objects = {}});
+    EXPECT_TRUE(settled && settled->error == metadata::apply_error::wrong_term);
+    EXPECT_FALSE(a.office.held().has_value());
+    co_await a.stop();
+    co_await b.stop();
+  });
+}
+
+TEST_F(reclaiming, what_was_never_committed_goes_and_what_is_committed_late_does_not_come_to_life) {
+  run([&]() -> awaitable<void> {
+    node a(w, 1);
+    co_await a.start();
+    auto t = first_of_topic(co_await a.make_topic("t"));
+    for (int i = 0; i < 30; ++i) co_await a.commit({t});
+    auto never = co_await a.upload(), late = co_await a.upload();
+    co_await wait(8min);
+    auto young = co_await a.upload();
+    co_await wait(150s);
+    EXPECT_EQ(objects(), 33u);  // within the deadline
+    co_await wait(6min);
+    EXPECT_FALSE(w.stored().contains(never));
+    EXPECT_FALSE(w.stored().contains(late));
+    EXPECT_TRUE(w.stored().contains(young));
+    co_await a.commit_of(late, {t});
+    EXPECT_EQ(a.log.current().find_partition(t)->high_watermark, offset(90));
+    co_await a.commit_of(young, {t});
+    EXPECT_EQ(a.log.current().find_partition(t)->high_watermark, offset(w.stored().contains(young) ? 93 : 90));
+    co_await wait(30min);
+    EXPECT_GE(objects(), 30u);
+    expect_clean(w);
+    EXPECT_TRUE(w.check().unreferenced.empty());
+    // Snapshots that nobody recorded, and only those.
+    auto put = [&](std::string key) -> awaitable<void> {
+      std::vector<shared_bytes> segments{shared_bytes::copy_of(as_bytes(body))};
+      (void)co_await w.bucket.put(std::move(key), std::move(segments), records::crc32c(as_bytes(body)), w.outside.now() + 10s);
+    };
+    std::vector<std::string> keys{"snapshots/00000000000000000003-a", "snapshots/00000000000000000003-b", "snapshots/00000000000000000009-c"};
+    for (const auto& key : keys) co_await put(key);
+    metadata::snapshot_record record{.at = {w.log.entries()[2].sequence, w.log.entries()[2].id}, .key = keys[0], .bytes = 10, .digest = 1};
+    EXPECT_TRUE(co_await a.session.add_snapshot(record));
+    record = {.at = {w.log.entries()[4].sequence, w.log.entries()[4].id}, .key = "snapshots/00000000000000000005-d", .bytes = 10, .digest = 1};
+    EXPECT_TRUE(co_await a.session.add_snapshot(record));
+    EXPECT_TRUE(co_await a.sweep.sweep_snapshots());
+    EXPECT_TRUE(w.bucket.find(keys[0]));
+    EXPECT_FALSE(w.bucket.find(keys[1]));
+    EXPECT_TRUE(w.bucket.find(keys[2]));
+    co_await a.stop();
+  });
+}
+
+// ---- random histories ----------------------------------------------------------------------------------------------
+
+struct history {
+  shared_world w;
+  std::vector<std::unique_ptr<node>> nodes;
+  std::vector<topic_id> topics;
+  int next_id = 1, made = 0;
+  std::size_t readers = 0;
+  bool is_calm = false;
+  std::vector<object_id> uploaded;  // and not committed yet
+  std::vector<std::string> wrong;
+  explicit history(std::uint64_t seed) : w(seed) {}
+  std::uint64_t below(std::uint64_t n) { return w.outside.random() % n; }
+
+  void check(const char* when) {
+    auto found = w.check();
+    for (const auto& v : found.violations) wrong.push_back(std::string(when) + ": " + v);
+  }
+};
+
+// A read by a live agent, as slow as can be: its object must be there.
+awaitable<void> one_read(history& h, node& n, topic_partition where, offset from) {
+  struct counted {
+    std::size_t& n;
+    explicit counted(std::size_t& of) : n(++of) {}
+    ~counted() { --n; }
+  } guard(h.readers);
+  auto self = n.log.self();
+  bool found = co_await n.read(where, from, std::chrono::milliseconds(h.below(200'000)));
+  // One that was fenced meanwhile is not waited for; it knows by then.
+  if (!found && h.w.head().agents().contains(self)) h.wrong.push_back("an object was gone while it was read");
+}
+
+awaitable<void> play(history& h) {
+  for (int i = 0; i < 3; ++i) {
+    h.nodes.push_back(std::make_unique<node>(h.w, h.next_id++, 5s));
+    co_await h.nodes.back()->start();
+  }
+  h.w.log.hooks.before_index_write = [&] {
+    return !h.is_calm && h.below(15) == 0 ? std::optional(metadata::log_error::unavailable) : std::nullopt;
+  };
+  h.w.log.hooks.after_index_write = [&] {
+    return !h.is_calm && h.below(15) == 0 ? std::optional(metadata::log_error::unavailable) : std::nullopt;
+  };
+  h.w.log.hooks.late_index_write = [&](std::function<void()> work) {
+    if (h.is_calm || h.below(15) != 0) return false;
+    h.w.world.after(std::chrono::milliseconds(h.below(60'000)), [work = std::move(work)] { work(); });
+    return true;
+  };
+  h.w.log.hooks.index_write_takes = [&] { return std::chrono::milliseconds(h.below(300)); };
+  h.w.log.hooks.after_append = [&](metadata::append_id) {
+    return !h.is_calm && h.below(40) == 0 ? std::optional(metadata::log_error::unknown) : std::nullopt;
+  };
+  h.w.bucket.before_remove = [&] { return !h.is_calm && h.below(5) == 0 ? std::optional(object_error::unknown) : std::nullopt; };
+  for (int step = 0; step < 300 && h.wrong.empty(); ++step) {
+    node& n = *h.nodes[h.below(h.nodes.size())];
+    switch (h.below(13)) {
+      case 0:
+        if (h.topics.size() < 3) {
+          auto name = "t" + std::to_string(h.made++);
+          h.w.limits[name] = h.below(2) == 0 ? retention_limits{.ms = 300'000} : retention_limits{.bytes = 1500};
+          h.topics.push_back(co_await n.make_topic(name, 2));
+        }
+        break;
+      case 1:
+        if (!h.topics.empty() && h.below(4) == 0) {
+          auto which = h.below(h.topics.size());
+          (void)co_await n.log.submit(metadata::delete_topic{h.topics[which]});
+          h.topics.erase(h.topics.begin() + std::ptrdiff_t(which));
+        }
+        break;
+      case 2:  // two that both believe to be in office, or one that takes it from a paused one
+        (void)co_await n.office.take();
+        break;
+      case 3:
+        if (h.below(3) == 0) {  // gone without a word, wherever it waits: between any two steps
+          auto which = h.below(h.nodes.size());
+          co_await h.nodes[which]->stop();
+          h.nodes[which] = std::make_unique<node>(h.w, h.next_id++, 5s);
+          co_await h.nodes[which]->start();
+        } else if (h.below(3) == 0) {  // stands still for longer than its lease, and goes on as if nothing had been
+          n.rt.pause(true);
+          co_await h.w.outside.sleep_for(std::chrono::milliseconds(h.below(90'000)));
+          h.check("paused");
+          n.rt.pause(false);
+        }
+        break;
+      case 4:
+      case 5:
+        if (!h.topics.empty() && h.readers < 20) {
+          topic_partition where{h.topics[h.below(h.topics.size())], partition_index(std::int32_t(h.below(2)))};
+          const auto* p = n.log.current().find_partition(where);
+          if (p && p->high_watermark > p->log_start)
+            n.tasks.spawn(one_read(h, n, where, p->log_start + std::int64_t(h.below(std::uint64_t(p->high_watermark - p->log_start)))));
+        }
+        break;
+      case 6:  // an object that is committed late, or never
+        if (h.uploaded.empty() || h.below(2) == 0) {
+          h.uploaded.push_back(co_await n.upload());
+        } else if (!h.topics.empty()) {
+          auto which = h.below(h.uploaded.size());
+          auto id = h.uploaded[which];
+          h.uploaded.erase(h.uploaded.begin() + std::ptrdiff_t(which));
+          co_await n.commit_of(id, {first_of_topic(h.topics.front())});
+        }
+        break;
+      default:
+        if (!h.topics.empty()) {
+          std::vector<topic_partition> where;
+          for (auto t : h.topics)
+            for (int p = 0; p < 2; ++p)
+              if (h.below(2) == 0) where.push_back({t, partition_index(p)});
+          if (!where.empty()) co_await n.commit(where);
+        }
+    }
+    co_await h.w.outside.sleep_for(std::chrono::milliseconds(h.below(step % 50 == 0 ? 120'000 : 5'000)));
+    h.check("under way");
+  }
+  // Calm: what is left is what the limits say, and nothing else.
+  h.is_calm = true;
+  if (h.wrong.empty()) {
+    co_await h.w.outside.sleep_for(50min);
+    h.check("at the end");
+    auto found = h.w.check();
+    for (auto id : found.unreferenced) h.wrong.push_back("object " + id.value().text() + " is left, and nobody refers to it");
+    const auto& head = h.w.head();
+    if (!head.trims().empty() || !head.drops().empty() || !head.released().empty()) h.wrong.push_back("debts to the index are left");
+    for (const auto& n : h.nodes) {
+      (void)co_await n->log.barrier();
+      if (n->log.current().digest() != h.w.head().digest()) h.wrong.push_back("agents have different states");
+    }
+  }
+  for (auto& n : h.nodes) co_await n->stop();
+}
+
+TEST(reclaim_histories, nothing_that_is_referred_to_is_deleted_and_nothing_else_is_left) {
+  const char* more = std::getenv("YAKS_TEST_SEEDS");
+  for (std::uint64_t seed = 1; seed <= (more ? std::strtoull(more, nullptr, 10) : 8) && !testing::Test::HasFailure(); ++seed) {
+    history h(seed);
+    h.w.outside.run(play(h));
+    for (const auto& w : h.wrong) ADD_FAILURE() << "seed " << seed << ": " << w;
+  }
+}
+
+TEST(reclaim_histories, mistakes_of_the_index_would_be_found) {
+  for (int mistake = 0; mistake < 3; ++mistake) {
+    bool is_found = false;
+    for (std::uint64_t seed = 1; seed <= 60 && !is_found; ++seed) {
+      history h(seed);
+      h.w.log.mistakes = {.counts_one_too_few = mistake == 0, .takes_old_terms = mistake == 1, .retires_at_once = mistake == 2};
+      h.w.outside.run(play(h));
+      is_found = !h.wrong.empty();
+    }
+    EXPECT_TRUE(is_found) << "mistake " << mistake;
+  }
+}
+}  // namespace
+}  // namespace yaks::upkeep
