@@ -7,6 +7,7 @@
 #include "base/endian.hpp"
 #include "fetch/fetcher.hpp"
 #include "ingest/test_world.hpp"
+#include "records/batch.hpp"
 
 namespace yaks::fetch {
 namespace {
@@ -102,6 +103,32 @@ TEST(range_reader, far_apart_is_two_gets) {
     request.partitions.erase(request.partitions.begin() + 1);
     co_await w.fetcher.fetch(request);
     EXPECT_EQ(w.store.gets, 2u);
+  });
+}
+
+TEST(range_reader, append_times_are_in_what_was_just_written_and_in_what_is_read_back) {
+  fetch_world w;
+  w.play([&]() -> awaitable<void> {
+    auto at = co_await w.make_topic("t");
+    metadata::alter_topic_configs change{at.topic, {{"message.timestamp.type", "LogAppendTime"}}};
+    EXPECT_TRUE(co_await w.replica.submit(change));
+    co_await w.write(at, 1, 100);
+    auto& range = w.replica.current().find_partition(at)->ranges.front();
+    located_range where{w.replica.current().find_object(range.object).id, range};
+    auto hot = w.cache.find(where.key());
+    std::vector<located_range> wanted{where};
+    auto cold = co_await w.reader.read(wanted);
+    EXPECT_TRUE(hot && cold.front());
+    if (!hot || !cold.front()) co_return;
+    EXPECT_EQ(w.store.gets, 1u);
+    for (const auto& entry : {hot, *cold.front()}) {
+      auto bytes = entry->batch_bytes(0);
+      auto batch = records::batch_view::parse(bytes.view());
+      EXPECT_TRUE(batch && batch->is_log_append_time() && batch->crc_matches());
+      EXPECT_EQ(batch->max_timestamp(), range.max_timestamp);
+      EXPECT_EQ(entry->batches().front().max_timestamp, range.max_timestamp);
+    }
+    EXPECT_TRUE(std::ranges::equal(hot->batch_bytes(0).view(), (*cold.front())->batch_bytes(0).view()));
   });
 }
 

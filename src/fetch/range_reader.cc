@@ -4,7 +4,9 @@
 
 #include <algorithm>
 
+#include "metadata/append_time.hpp"
 #include "objects/object_key.hpp"
+#include "records/batch.hpp"
 
 namespace yaks::fetch {
 range_reader::range_reader(runtime& rt, object_store& objects, block_cache& cache, range_reader_settings settings,
@@ -111,7 +113,16 @@ awaitable<void> range_reader::get(std::vector<located_range> ranges) {
 // Whole batches with right checksums, as many bytes and records as the log says; else null.
 range_reader::entry range_reader::checked(const located_range& range, shared_bytes bytes) {
   if (bytes.size() != range.range.bytes) return nullptr;
-  auto made = cached_range::make({std::move(bytes)}, range.range.base_offset, true);
+  auto append_time = metadata::append_time_of(range.range);
+  if (append_time) {
+    // Checked as they were sent, before they get the time that they were stored at.
+    records::batch_reader reader(bytes.view());
+    for (auto at = reader.position(); auto batch = reader.next(); at = reader.position()) {
+      if (!batch->crc_matches()) return nullptr;
+      records::set_log_append_time(bytes.slice(at, batch->size_bytes()).writable(), *append_time);
+    }
+  }
+  auto made = cached_range::make({std::move(bytes)}, range.range.base_offset, !append_time);
   if (!made || made->batches().empty() || made->batches().back().end_offset() != range.range.end_offset()) return nullptr;
   return made;
 }

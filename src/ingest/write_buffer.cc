@@ -8,7 +8,9 @@
 #include <set>
 
 #include "base/check.hpp"
+#include "metadata/append_time.hpp"
 #include "objects/object_key.hpp"
+#include "records/batch.hpp"
 
 namespace yaks::ingest {
 namespace {
@@ -326,7 +328,16 @@ void write_buffer::remember(const flush& f, const built_object& built) {
       };
       for (const auto& b : p.batches) {
         const auto& r = f.results_[built.order[i]];
-        if (r.error == produce_error::none && !r.duplicate) {
+        bool is_stored = r.error == produce_error::none && !r.duplicate;
+        if (is_stored) {
+          const auto* now = log_.current().find_partition({t.topic, p.partition});
+          auto stored = now ? now->find(r.base_offset) : decltype(now->find(r.base_offset))();
+          if (!now || stored == now->ranges.end())
+            is_stored = false;  // it has gone on: whether it has a time of its own is not known here any more
+          else if (auto time = metadata::append_time_of(*stored))
+            records::set_log_append_time(built.stored[i].writable(), *time);
+        }
+        if (is_stored) {
           if (records + b.record_count > std::numeric_limits<std::uint32_t>::max()) close();
           records += b.record_count;
           if (segments.empty()) begin = position, base = r.base_offset;

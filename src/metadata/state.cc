@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/check.hpp"
+#include "metadata/append_time.hpp"
 #include "metadata/digest.hpp"
 #include "metadata/entry_codec.hpp"
 
@@ -269,6 +270,7 @@ outcome state::apply_command(const commit_object& c, changes& changed) {
 std::size_t state::commit_partition(topic_id id, partition& into, const partition_commit& commit, object_number object,
                                     std::uint64_t position, commit_outcome& out) {
   topic_partition at{id, commit.partition};
+  bool takes_append_time = topics_.at(id)->settings.is_log_append_time;
   std::size_t ranges = 0;
   range open;  // empty while record_count is 0
   auto close_range = [&] {
@@ -294,11 +296,12 @@ std::size_t state::commit_partition(topic_id id, partition& into, const partitio
         open = {.base_offset = into.high_watermark,
                 .object = object,
                 .position = std::uint32_t(position),
-                .max_timestamp = b.max_timestamp};
+                .batch_count = takes_append_time ? has_append_time : 0,
+                .max_timestamp = takes_append_time ? time_ : b.max_timestamp};
       open.bytes += b.bytes;
       open.record_count += b.record_count;
       ++open.batch_count;
-      open.max_timestamp = std::max(open.max_timestamp, b.max_timestamp);
+      if (!takes_append_time) open.max_timestamp = std::max(open.max_timestamp, b.max_timestamp);
       into.high_watermark += b.record_count;
       into.bytes += b.bytes;
       if (b.producer != no_producer) {

@@ -2,6 +2,7 @@
 // Method: cases one by one, each entry's digest compared with the one from scratch.
 #include <gtest/gtest.h>
 
+#include "metadata/append_time.hpp"
 #include "metadata/metadata_testing.hpp"
 
 namespace yaks::metadata {
@@ -136,6 +137,20 @@ TEST_F(upkeep_state, what_is_older_than_a_sweep_is_committed_no_more) {
   EXPECT_EQ(commit_of(1000), apply_error::none);
   apply(sweep{log_.time - 2000});  // never back
   EXPECT_EQ(commit_of(1001), apply_error::commit_too_late);
+}
+TEST_F(upkeep_state, ranges_of_a_topic_that_keeps_append_times_have_the_time_of_their_entry) {
+  commit({0});
+  EXPECT_FALSE(append_time_of(in(0).ranges.back()).has_value());
+  apply(alter_topic_configs{topic, {{"message.timestamp.type", "LogAppendTime"}}});
+  log_.time += 1000;
+  commit({0});
+  EXPECT_EQ(append_time_of(in(0).ranges.back()), log_.time);
+  EXPECT_EQ(in(0).ranges.back().max_timestamp, log_.time);
+  EXPECT_EQ(batches_of(in(0).ranges.back()), 1u);
+  apply(alter_topic_configs{topic, {{"message.timestamp.type", std::nullopt}}});
+  commit({0});
+  EXPECT_FALSE(append_time_of(in(0).ranges.back()).has_value());
+  EXPECT_TRUE(append_time_of(in(0).ranges[1]).has_value());  // as it was stored
 }
 }  // namespace
 }  // namespace yaks::metadata

@@ -594,6 +594,13 @@ begin
 end
 $function$;
 
+-- The highest bit of a range's batch count says that its records have the time at which they were stored.
+create or replace view yaks.ranges as
+  select c.log_id, c.topic_id, c.partition, u.range_offset as base_offset, u.records, u.batches & 2147483647 as batches, o.id as object_id,
+         u.range_position as position, u.range_bytes as bytes, to_timestamp(u.range_max_timestamp / 1000.0) as max_timestamp
+  from yaks.range_chunks c cross join lateral yaks.unfold(c.base_offset, c.first_object, c.ranges) u
+  left join yaks.objects o on o.log_id = c.log_id and o.number = u.object_number;
+
 create function yaks.forget_objects(p_log_id integer, p_term bigint, p_numbers bigint[]) returns void
 language plpgsql volatile as $function$
 begin

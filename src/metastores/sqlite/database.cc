@@ -57,7 +57,10 @@ database::database(const std::string& path) {
     if (code != SQLITE_OK) fail(code);
     // Others only look (sqlite3 on the command line): they hold us up for a moment at most.
     sqlite3_busy_timeout(handle_, 5000);
+    // Before there is anything in a new file: what is deleted can then be given back, a few pages at a time.
+    execute("pragma auto_vacuum = incremental");
     execute("pragma journal_mode = wal");
+    execute("pragma journal_size_limit = 16777216");  // of the file of recent writes, between bursts
     execute("pragma synchronous = full");
     execute("pragma foreign_keys = on");
   } catch (...) {

@@ -371,12 +371,42 @@ struct sqlite_metastore::storage {
       prepared->commit.run();
       load_head();
       c.outcome = log_tail{};
+      try {
+        give_back();
+      } catch (const database_error&) {  // what was asked for is done; there is a next time
+      }
     } catch (const database_error& error) {
       failure = fmt::format("{}: {} (SQLite code {})", path, error.what(), error.code);
       if (error.is_lost_write()) is_broken = true;
       c.outcome = yaks::failure(log_error::unavailable);
       recover();
     }
+  }
+
+  // Free pages beyond a tenth of the file go back to the file system, at most 4 MiB at a time: the file does not stay as large as
+  // it ever was, and what comes and goes all the time is not moved about.
+  void give_back() {
+    auto number = [&](const char* pragma) {
+      sqlite::statement read(db, pragma);
+      return read.step() ? read.integer(0) : 0;
+    };
+    auto free = number("pragma freelist_count"), all = number("pragma page_count");
+    constexpr std::int64_t pages_at_once = 1024, pages_kept = 256;
+    if (free < all / 10 + pages_kept) return;
+    db.execute(fmt::format("pragma incremental_vacuum({})", std::min(pages_at_once, free - all / 10)).c_str());
+  }
+
+  // A file from before pages could be given back is written anew, once; it must not have grown so large that starting takes long.
+  void make_vacuumable() {
+    sqlite::statement read(db, "pragma auto_vacuum");
+    if (!read.step() || read.integer(0) == 2) return;
+    read.reset();
+    sqlite::statement pages(db, "pragma page_count");
+    bool is_small = pages.step() && pages.integer(0) < (1 << 16);
+    pages.reset();
+    if (!is_small) return;
+    db.execute("pragma auto_vacuum = incremental");
+    db.execute("vacuum");
   }
 
   void recover() {
@@ -431,6 +461,7 @@ awaitable<void> sqlite_metastore::open() {
   auto work_here = [&] {
     try {
       storage_ = std::make_unique<storage>(settings_.directory, std::move(lock));
+      storage_->make_vacuumable();
       cluster_id_ = storage_->migrate(new_cluster_id);
       if (settings_.pages_max > 0)
         storage_->db.execute(fmt::format("pragma max_page_count = {}", settings_.pages_max).c_str());

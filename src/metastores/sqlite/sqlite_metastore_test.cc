@@ -101,5 +101,38 @@ TEST_F(sqlite_store, a_full_disk_loses_nothing_and_room_ends_it) {
   };
   rt_.run(body());
 }
+// Also when it was made before pages could be given back.
+TEST_F(sqlite_store, its_file_shrinks_when_what_was_in_it_is_gone) {
+  auto bytes = [&] { return std::filesystem::file_size(directory_ + "/metadata.db"); };
+  auto body = [&](std::int64_t first) -> awaitable<void> {
+    sqlite_metastore store(rt_, metrics_, {.directory = directory_});
+    co_await store.open();
+    std::exception_ptr failed;
+    try {
+      auto big = shared_bytes::copy_of(as_bytes(std::string(1000000, 'x')));
+      incarnation self(uuid::v4(1, 2));
+      metadata::log_position at;
+      if (first > 1) at = {log_sequence(first - 1), {self, std::uint64_t(first - 1)}};
+      for (auto n = first; n < first + 20; ++n) {
+        EXPECT_TRUE(co_await store.log().append(at, {self, std::uint64_t(n)}, big));
+        at = {log_sequence(n), {self, std::uint64_t(n)}};
+        if (n < first + 18) continue;
+        metadata::snapshot_record record{.at = at, .key = "s" + std::to_string(n), .bytes = 1, .digest = 1};
+        EXPECT_TRUE(co_await store.add_snapshot(record));
+      }
+      for (std::uint64_t term = 1; term <= 10; ++term) EXPECT_TRUE(co_await store.index().begin_term(100 * std::uint64_t(first) + term));
+    } catch (...) {
+      failed = std::current_exception();
+    }
+    co_await store.close();
+    if (failed) std::rethrow_exception(failed);
+  };
+  sqlite::database(directory_ + "/metadata.db").execute("pragma auto_vacuum = none; vacuum");
+  rt_.run(body(1));
+  rt_.context().restart();
+  EXPECT_LT(bytes(), 5'000'000u);
+  rt_.run(body(21));
+  EXPECT_LT(bytes(), 5'000'000u);
+}
 }  // namespace
 }  // namespace yaks::metastores
