@@ -95,10 +95,10 @@ class agent {
   upkeep::snapshotter snapshots_;
   upkeep::term office_;
   upkeep::materializer materializer_;
+  upkeep::read_model_writer read_model_;
   upkeep::retention retention_;
   upkeep::reclaimer reclaimer_;
   upkeep::sweeper sweeper_;
-  upkeep::read_model_writer read_model_;
   block_cache cache_;
   ingest::write_buffer buffer_;
   fetch::range_reader reader_;

@@ -34,11 +34,14 @@ class process {
  public:
   explicit process(const config::settings& settings) : settings_(settings), network_(runtime_) {}
 
+  using store_work = std::function<awaitable<void>(runtime&, metadata::metastore&, object_store&)>;
   void run() { runtime_.run(main()); }
+  void run_with_stores(store_work work) { runtime_.run(with_stores(std::move(work))); }
 
  private:
   awaitable<void> main();
   awaitable<void> serve();
+  awaitable<void> with_stores(store_work work);
   awaitable<void> watch_signals();
   std::unique_ptr<listener> listen(std::string host, std::uint16_t port, std::string_view setting);
   std::unique_ptr<metadata::metastore> make_metastore();
@@ -166,6 +169,20 @@ awaitable<void> process::serve() {
   spdlog::info("stopped");
 }
 
+awaitable<void> process::with_stores(store_work work) {
+  store_ = make_metastore();
+  co_await store_->open();
+  std::exception_ptr failure;
+  try {
+    co_await open_object_store();
+    co_await work(runtime_, *store_, *objects_);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  co_await store_->close();
+  if (failure) std::rethrow_exception(failure);
+}
+
 awaitable<void> process::serve_from(std::unique_ptr<listener> serving, std::unique_ptr<listener> scraping) {
   const auto& s = settings_;
   // Another agent may hold the id for as long as the lease: whoever asks us to stop meanwhile is not made to wait.
@@ -252,6 +269,11 @@ http::server_response process::answer(const http::server_request& request, const
   return {.status = 404, .body = "there are /metrics, /healthz and /readyz\n"};
 }
 }  // namespace
+
+void run_with_stores(const config::settings& settings,
+                     std::function<awaitable<void>(runtime&, metadata::metastore&, object_store&)> work) {
+  process(settings).run_with_stores(std::move(work));
+}
 
 void run_process(const config::settings& settings) {
   // Frames of a megabyte come and go all the time: without this, each one is mapped, faulted in page by page, and unmapped

@@ -8,5 +8,6 @@ namespace yaks::cli {
 int run_agent(std::span<const std::string> arguments);
 int run_oracle(std::span<const std::string> arguments);
 int print_settings(std::span<const std::string> arguments);
+int print_storage(std::span<const std::string> arguments);
 int print_apis(std::span<const std::string> arguments);
 }  // namespace yaks::cli

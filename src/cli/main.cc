@@ -25,6 +25,7 @@ int print_version(std::span<const std::string>) {
 constexpr command commands[] = {
     {"agent", "serve Kafka clients (no configuration: embedded, on port 9092)", run_agent},
     {"oracle", "verify a running server end to end: produce, consume, check six invariants", run_oracle},
+    {"storage", "print what is stored, and what will be deleted when and why (--json, --list, --dry-run)", print_storage},
     {"settings", "print every setting with its value and where it came from (--markdown: the README's table)", print_settings},
     {"apis", "print the Kafka APIs and versions that are served, as a table", print_apis},
     {"version", "print the version", print_version},

@@ -5,7 +5,7 @@ import socket
 import struct
 import time
 
-PRODUCE, FETCH, LIST_OFFSETS, METADATA, CREATE_TOPICS = 0, 1, 2, 3, 19
+PRODUCE, FETCH, LIST_OFFSETS, METADATA, CREATE_TOPICS, DELETE_TOPICS = 0, 1, 2, 3, 19, 20
 LATEST = -1
 
 
@@ -104,6 +104,13 @@ class Client:
         r.take("i")
         (error,) = r.array(lambda: (r.text(), r.take("h"), r.text())[1])
         assert error == 0, f"CreateTopics of {name}: error {error}"
+
+    def delete_topic(self, name):
+        """The error code."""
+        r = self.call(DELETE_TOPICS, 1, struct.pack(">i", 1) + text(name) + struct.pack(">i", 10000))
+        r.take("i")
+        (error,) = r.array(lambda: (r.text(), r.take("h"))[1])
+        return error
 
     def produce(self, topic, value, partition=0):
         """The offset."""
