@@ -51,6 +51,8 @@ bool retention::may_be_due(topic_partition where, const metadata::partition& p, 
 }
 
 awaitable<std::optional<std::size_t>> retention::run_once() {
+  // Where nothing is appended and nobody polls (embedded), the log's clock stands still until it is asked for.
+  if (!co_await log_.barrier_since(rt_.now() - 1s)) co_return std::nullopt;
   std::string next_topic;
   std::size_t next_partition = 0, trimmed = 0;
   std::erase_if(known_, [&](const auto& k) { return !log_.current().find_topic(k.first.topic); });

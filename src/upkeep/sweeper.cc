@@ -59,6 +59,8 @@ awaitable<void> sweeper::run() {
 }
 
 awaitable<bool> sweeper::begin() {
+  // Where nothing is appended and nobody polls (embedded), the log's clock stands still until it is asked for.
+  if (!co_await log_.barrier_since(rt_.now() - 1s)) co_return false;
   std::int64_t deadline_ms = 0;
   for (const auto& [who, what] : log_.current().agents()) deadline_ms = std::max(deadline_ms, what.registration.upload_deadline_ms);
   metadata::sweep command{log_.log_time() - deadline_ms - std::chrono::duration_cast<std::chrono::milliseconds>(settings_.margin).count()};
