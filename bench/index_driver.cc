@@ -79,7 +79,7 @@ awaitable<void> run(runtime& rt, metastores::postgres_settings settings, std::ui
     tell("begin load");
     for (std::uint64_t chunk = 0; chunk < chunks_per_partition; ++chunk)
       for (std::uint64_t t = 0; t < topics; ++t) {
-        auto added = co_await store.index().add(one_write(rt, t, chunk));
+        auto added = co_await store.index().add(1, one_write(rt, t, chunk));
         if (!added) throw std::runtime_error("a write into the index failed");
       }
     tell("end load");
@@ -99,7 +99,11 @@ awaitable<void> run(runtime& rt, metastores::postgres_settings settings, std::ui
     tell("begin delete");
     co_await rt.sleep_for(1s);
     auto begun = steady::now();
-    if (!co_await store.index().drop(topic(0))) throw std::runtime_error("a deletion failed");
+    for (bool is_done = false; !is_done;) {  // as the agent does it, but for the pauses
+      auto dropped = co_await store.index().drop(1, topic(0), 200);
+      if (!dropped) throw std::runtime_error("a deletion failed");
+      is_done = *dropped;
+    }
     deleted_ms = ms_since(begun);
     tell("end delete");
     co_await rt.sleep_for(1s);

@@ -493,6 +493,7 @@ language plpgsql volatile as $function$
 declare
   i integer;
   known bigint;
+  added integer[];
 begin
   -- What is lost of this with a crash is done again: the log still has it.
   perform yaks.in_term(p_log_id, p_term, false);
@@ -504,12 +505,20 @@ begin
     select e.end_offset into known from yaks.index_ends e
       where e.log_id = p_log_id and e.topic_id = p_topics[i] and e.partition = p_partitions[i];
     if known = p_bases[i] then
-      perform yaks.insert_chunk(p_log_id, p_topics[i], p_partitions[i], p_bases[i], p_ends[i], p_counts[i], p_records[i],
-                                p_bytes[i], p_times[i], p_first_objects[i], p_ranges[i]);
+      insert into yaks.range_chunks values (p_log_id, p_topics[i], p_partitions[i], p_bases[i], p_ends[i], p_counts[i], p_records[i],
+                                            p_bytes[i], p_times[i], p_first_objects[i], p_ranges[i]);
       update yaks.index_ends e set end_offset = p_ends[i]
         where e.log_id = p_log_id and e.topic_id = p_topics[i] and e.partition = p_partitions[i];
+      added := added || i;
     end if;
   end loop;
+  -- Once per object, however many chunks name it: an object has ranges of many partitions.
+  update yaks.objects o set ranges = o.ranges + n.n from (
+    select u.object_number, count(*) as n
+    from unnest(p_bases, p_first_objects, p_ranges) with ordinality as c(base, first_object, ranges, i)
+      cross join lateral yaks.unfold(c.base, c.first_object, c.ranges) u
+    where c.i = any(added) group by 1) n
+    where o.log_id = p_log_id and o.number = n.object_number;
   return query select e.topic_id, e.partition::bigint, e.end_offset from yaks.index_ends e
     where e.log_id = p_log_id
       and (e.topic_id, e.partition) in (select u.t, u.p from unnest(p_topics, p_partitions) as u(t, p));
@@ -558,7 +567,9 @@ begin
   perform yaks.in_term(p_log_id, p_term, true);
   with gone as (
     delete from yaks.range_chunks c where c.log_id = p_log_id and c.topic_id = p_topic and (c.partition, c.base_offset) in (
-      select d.partition, d.base_offset from yaks.range_chunks d where d.log_id = p_log_id and d.topic_id = p_topic limit p_chunks_max)
+      -- Those of one time together: they lie in the same objects.
+      select d.partition, d.base_offset from yaks.range_chunks d where d.log_id = p_log_id and d.topic_id = p_topic
+      order by d.first_object limit p_chunks_max)
     returning c.base_offset, c.first_object, c.ranges),
   n as (select u.object_number, count(*) as n from gone g cross join lateral yaks.unfold(g.base_offset, g.first_object, g.ranges) u
         group by 1)
