@@ -15,6 +15,7 @@
 #include "upkeep/check.hpp"
 #include "upkeep/materializer.hpp"
 #include "upkeep/reclaimer.hpp"
+#include "upkeep/report.hpp"
 #include "upkeep/retention.hpp"
 #include "upkeep/sweeper.hpp"
 
@@ -335,6 +336,86 @@ TEST_F(reclaiming, what_was_never_committed_goes_and_what_is_committed_late_does
     EXPECT_FALSE(w.bucket.find(keys[1]));
     EXPECT_TRUE(w.bucket.find(keys[2]));
     co_await a.stop();
+  });
+}
+
+TEST_F(reclaiming, what_lies_below_a_moved_log_start_is_freed_up_to_the_range_that_holds_it) {
+  run([&]() -> awaitable<void> {
+    node a(w, 1);
+    co_await a.start();
+    auto t = first_of_topic(co_await a.make_topic("t"));
+    for (int i = 0; i < 40; ++i) co_await a.commit({t});
+    co_await wait(60s);
+    (void)co_await a.log.submit(metadata::move_log_start{t.topic, t.partition, offset(50)});  // inside the 17th range
+    EXPECT_EQ(a.log.current().find_partition(t)->bytes, 4000u);
+    co_await wait(3min);
+    const auto* p = a.log.current().find_partition(t);
+    EXPECT_EQ(p->log_start, offset(50));
+    EXPECT_EQ(p->held_from, offset(48));
+    EXPECT_EQ(p->bytes, 2400u);
+    EXPECT_EQ(objects(), 24u);
+    expect_clean(w);
+    (void)co_await a.log.submit(metadata::move_log_start{t.topic, t.partition, offset(-1)});
+    co_await wait(3min);
+    EXPECT_EQ(a.log.current().find_partition(t)->log_start, offset(120));
+    EXPECT_EQ(objects(), 0u);
+    expect_clean(w);
+    co_await a.stop();
+  });
+}
+
+TEST_F(reclaiming, a_report_says_what_waits_and_for_what) {
+  run([&]() -> awaitable<void> {
+    node a(w, 1), b(w, 2);
+    co_await a.start();
+    co_await b.start(false);
+    auto gone = co_await a.make_topic("gone"), stays = co_await a.make_topic("stays");
+    for (int i = 0; i < 30; ++i) {
+      co_await a.commit({first_of_topic(gone)});
+      co_await a.commit({first_of_topic(stays)});
+    }
+    (void)co_await a.upload();
+    co_await wait(30s);
+    report_settings wanted{.key_prefix = "", .grace = 60s, .lists_bucket = true};
+    auto look = [&]() -> awaitable<storage_report> {
+      auto r = co_await make_storage_report(w.outside, a.session, w.bucket, wanted);
+      if (!r) throw std::runtime_error(r.error());
+      co_return *r;
+    };
+    auto r = co_await look();
+    EXPECT_EQ(r.topics.size(), 2u);
+    EXPECT_EQ(r.topics.back().name, "stays");
+    EXPECT_EQ(r.topics.back().bytes, 3000u);
+    EXPECT_EQ(r.topics.back().records, 90u);
+    EXPECT_EQ(r.live.objects, 60u);
+    EXPECT_EQ(r.live.bytes, 6000u);
+    EXPECT_EQ(r.young.objects, 1u);
+    EXPECT_EQ(r.sizes.front().objects.objects, 61u);
+    EXPECT_TRUE(r.deletions.empty());
+    (void)co_await b.log.barrier();
+    {
+      metadata::replica::reader slow(b.log);
+      (void)co_await a.log.submit(metadata::delete_topic{gone});
+      co_await wait(30s);
+      r = co_await look();
+      EXPECT_EQ(r.live.objects, 30u);
+      EXPECT_EQ(r.held_by_agents.objects, 30u);
+      EXPECT_EQ(r.slow_agents.size(), 1u);
+      EXPECT_NE(as_table(r).find("held up by h2:9092"), std::string::npos);
+    }
+    co_await wait(10s);
+    r = co_await look();
+    EXPECT_EQ(r.within_grace.objects, 30u);
+    EXPECT_EQ(r.held_by_agents.objects, 0u);
+    w.bucket.before_remove = [] { return std::optional(object_error::unavailable); };
+    co_await wait(15min);
+    r = co_await look();
+    EXPECT_EQ(r.due.objects, 30u);
+    EXPECT_EQ(r.orphaned.objects, 1u);
+    EXPECT_EQ(r.deletions.size(), 31u);
+    EXPECT_NE(as_json(r).find("\"never_committed\""), std::string::npos);
+    co_await a.stop();
+    co_await b.stop();
   });
 }
 
