@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import urllib.request
 
 import lib
 
@@ -96,8 +97,11 @@ def taken_port():
 
 
 def as_printed():
-    run = Run("--port", lib.free_port())
+    run = Run("--port", lib.free_port(), "--dashboard-port", lib.free_port())
     run.wait_until_ready()
+    page = re.search(r"^ +dashboard +(http://localhost:\d+)$", run.text(), re.M)
+    with urllib.request.urlopen(page[1], timeout=10) as answer:
+        lib.check(answer.status == 200 and b"<title>" in answer.read(), f"the dashboard is on {page[1]}")
     produce, consume, kill = run.line("echo hello"), run.line("kcat "), run.line("kill -9")
     shell(produce)
     got = shell(consume)
@@ -108,7 +112,7 @@ def as_printed():
         shell(produce)
     got = shell(consume)
     lib.check(got == "hello\n" * 6, f"the same after '{kill}' gives {got!r}")
-    lib.wait_until("the killed agent is started again", 60, lambda: "agent-0 is started again" in run.text())
+    lib.wait_until("the killed agent is started again", 60, lambda: "agent-2 is started again" in run.text())
     run.interrupt()
     lib.check(not os.path.exists(run.folder), "its folder is removed")
 
@@ -116,7 +120,7 @@ def as_printed():
 def keep():
     folder, port = os.path.join(lib.work_dir(), "kept"), lib.free_port()
     for number in (1, 2):
-        run = Run("--port", port, "--agents", 2, "--no-load", "--keep", "--data-dir", folder)
+        run = Run("--port", port, "--agents", 2, "--no-load", "--no-dashboard", "--keep", "--data-dir", folder)
         run.wait_until_ready()
         shell(run.line("echo hello"))
         got = shell(run.line("kcat "))

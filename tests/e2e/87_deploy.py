@@ -57,7 +57,7 @@ def promises(one, two):
     lib.check(set(two) == {*one, "agent-1", "prometheus"}, f"with multi-agent: {sorted(two)}")
     for services in (one, two):
         published = [port["published"] for service in services.values() for port in service.get("ports", [])]
-        lib.check("9092" in published and "4566" in published and len(published) == len(set(published)), f"ports, each once: {published}")
+        lib.check({"9092", "4566", "3000"} <= set(published) and len(published) == len(set(published)), f"ports, each once: {published}")
         agents = [name for name in services if name.startswith("agent-")]
         lib.check(all("agents" in services[name]["networks"]["default"]["aliases"] for name in agents), f"nginx's upstream is {agents}")
         lib.check(set(services["nginx"]["depends_on"]) >= set(agents), "nginx starts after all of them")
@@ -130,6 +130,8 @@ def run_without_containers(services, programs):
                            YAKS_BROKER_HOST=f"127.0.0.{number + 1}", YAKS_BROKER_PORT=str(agents_port),
                            YAKS_ADVERTISED_PORT=str(nginx_port), YAKS_METRICS_PORT=str(metrics_port),
                            YAKS_GROUPCACHE_ADVERTISED_HOST=f"127.0.0.{number + 1}", YAKS_GROUPCACHE_PORT=str(lib.free_port()))
+        if "YAKS_CONSOLE_PORT" in environment:
+            environment.update(YAKS_CONSOLE_HOST="127.0.0.1", YAKS_CONSOLE_PORT=str(lib.free_port()))
         if "PATH" in environment:
             environment["PATH"] = programs + "/bin:/usr/bin:/bin"
         check = [word.replace("127.0.0.1", f"127.0.0.{number + 1}") for word in health_check()]
