@@ -4,6 +4,7 @@
 
 #include "base/printable.hpp"
 #include "handlers/handlers.hpp"
+#include "records/rewrite.hpp"
 #include "records/validate.hpp"
 
 namespace yaks::handlers {
@@ -72,9 +73,30 @@ records::produce_rules rules_for(const services& s, const metadata::topic& topic
   return rules;
 }
 
-bool names_unknown(const services& s, const wire::produce_request& request) {
+// A request is at most this large when it is sent plain, so what is larger decompressed has no reason to be.
+constexpr std::size_t plain_bytes_max = 100u << 20;
+
+// Whether the records of a batch must be looked at although they are compressed, or be compressed differently.
+bool needs_rewriting(const topic_settings& settings, const records::batch_info& info) {
+  if (settings.compression && *settings.compression != std::int8_t(info.compression)) return true;
+  return settings.compacts && info.compression != records::compression_type::none;
+}
+
+records::rewrite_rules rewrite_rules_for(const topic_settings& settings) {
+  records::rewrite_rules how{.levels = {.gzip = settings.gzip_level, .lz4 = settings.lz4_level, .zstd = settings.zstd_level},
+                             .plain_bytes_max = plain_bytes_max};
+  if (settings.compression) how.compression = records::compression_type(*settings.compression);
+  return how;
+}
+
+// By its name, from version 13 on by its id.
+const metadata::topic* find_topic(const services& s, const wire::produce_request::topic_entry& t, std::int16_t version) {
+  return version >= 13 ? s.log.current().find_topic(topic_id(t.topic_id)) : s.log.current().find_topic(t.name);
+}
+
+bool names_unknown(const services& s, const wire::produce_request& request, std::int16_t version) {
   return std::ranges::any_of(request.topic_data, [&](const auto& t) {
-    const auto* topic = s.log.current().find_topic(t.name);
+    const auto* topic = find_topic(s, t, version);
     return !topic || std::ranges::any_of(t.partition_data, [&](const auto& p) {
       return p.index < 0 || std::size_t(p.index) >= topic->partitions.size();
     });
@@ -88,7 +110,7 @@ awaitable<accepted_produce> accept_produce(services& s, const wire::produce_requ
   auto timeout = std::chrono::milliseconds(std::max(request.timeout_ms, 0));
   accepted.deadline = context.arrived + timeout - std::min<duration>(timeout / 20, 500ms);
   bool acks_known = request.acks >= -1 && request.acks <= 1;
-  bool is_current = !acks_known || !names_unknown(s, request) || co_await s.log.barrier_since(context.arrived);
+  bool is_current = !acks_known || !names_unknown(s, request, context.version) || co_await s.log.barrier_since(context.arrived);
   if (request.transactional_id)
     spdlog::warn("a transactional produce of client {} was refused: transactions are not supported", printable(context.client_id));
   std::vector<ingest::produced_batch> batches;
@@ -96,7 +118,8 @@ awaitable<accepted_produce> accept_produce(services& s, const wire::produce_requ
   for (const auto& t : request.topic_data) {
     auto& topic_answer = accepted.answer.responses.emplace_back();
     topic_answer.name = t.name;
-    const auto* topic = s.log.current().find_topic(t.name);
+    topic_answer.topic_id = t.topic_id;
+    const auto* topic = find_topic(s, t, context.version);
     for (const auto& p : t.partition_data) {
       auto& answer = topic_answer.partition_responses.emplace_back();
       answer.index = p.index;
@@ -106,23 +129,39 @@ awaitable<accepted_produce> accept_produce(services& s, const wire::produce_requ
         refuse(answer, error_code::unsupported_version, "transactions are not supported");
       } else if (!topic || p.index < 0 || std::size_t(p.index) >= topic->partitions.size()) {
         // Perhaps another agent has made it: a no needs the log.
-        refuse(answer, is_current ? error_code::unknown_topic_or_partition : error_code::kafka_storage_error);
+        refuse(answer, !is_current                             ? error_code::kafka_storage_error
+                       : !topic && context.version >= 13 ? error_code::unknown_topic_id
+                                                         : error_code::unknown_topic_or_partition);
       } else {
         byte_view bytes = p.records ? p.records->bytes : byte_view{};
-        auto info = records::validate_produced(bytes, rules_for(s, *topic, context.version));
+        const auto settings = topic->settings;
+        auto where = topic_partition{topic->id, partition_index(p.index)};
+        auto rules = rules_for(s, *topic, context.version);
+        auto info = records::validate_produced(bytes, rules);
+        shared_bytes rewritten;
+        if (info && needs_rewriting(settings, *info)) {
+          std::optional<result<records::rewritten_batch, records::validation_failure>> out;
+          co_await s.rt.run_blocking([&] { out = records::rewrite_produced(bytes, rules, rewrite_rules_for(settings)); });
+          topic = find_topic(s, t, context.version);  // deleted meanwhile? then the log says so of this batch
+          if (*out) {
+            rewritten = std::move((*out)->bytes);
+            info = (*out)->info;
+          } else {
+            info = failure(std::move(out->error()));
+          }
+        }
         if (!info) {
           refuse(answer, code_of(info.error().fault), info.error().text);
           if (info.error().record_index)
             answer.record_errors.push_back(
                 {.batch_index = *info.error().record_index, .batch_index_error_message = info.error().text});
-          spdlog::debug("a batch for {}-{} of client {} was refused: {}", t.name, p.index, printable(context.client_id), info.error().text);
+          spdlog::debug("a batch for {}-{} of client {} was refused: {}", topic_answer.name, p.index, printable(context.client_id), info.error().text);
         } else if (info->is_transactional) {
           refuse(answer, error_code::unsupported_version, "transactions are not supported");
         } else {
-          topic_partition where{topic->id, partition_index(p.index)};
           ingest::produced_batch batch{
               .where = where,
-              .bytes = context.frame.covering(bytes),
+              .bytes = rewritten.empty() ? context.frame.covering(bytes) : rewritten,
               .info = {.bytes = info->bytes,
                        .record_count = info->record_count,
                        .max_timestamp = info->max_timestamp,
@@ -130,7 +169,8 @@ awaitable<accepted_produce> accept_produce(services& s, const wire::produce_requ
                        .producer_epoch = info->producer_epoch,
                        .base_sequence = info->base_sequence},
               .crc32c = info->crc32c};
-          kept_bytes += bytes.size();
+          if (settings.flush_interval_ms) batch.flush_interval = std::chrono::milliseconds(*settings.flush_interval_ms);
+          if (rewritten.empty()) kept_bytes += bytes.size();
           batches.push_back(std::move(batch));
           accepted.pending.push_back({.ticket = {},
                                       .topic = accepted.answer.responses.size() - 1,
@@ -145,7 +185,8 @@ awaitable<accepted_produce> accept_produce(services& s, const wire::produce_requ
   // was not is copied out.
   bool copies = context.frame.pinned_bytes() > 65536 && kept_bytes < context.frame.pinned_bytes() / 4;
   for (std::size_t i = 0; i < batches.size(); ++i) {
-    if (copies) batches[i].bytes = shared_bytes::copy_of(batches[i].bytes.view());
+    if (copies && batches[i].bytes.pinned() == context.frame.pinned())
+      batches[i].bytes = shared_bytes::copy_of(batches[i].bytes.view());
     accepted.pending[i].ticket = s.buffer.add(std::move(batches[i]), accepted.deadline);
   }
   co_return accepted;

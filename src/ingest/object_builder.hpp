@@ -14,6 +14,7 @@
 #include "base/bytes.hpp"
 #include "metadata/commands.hpp"
 #include "model/ids.hpp"
+#include "runtime/runtime.hpp"
 
 namespace yaks::ingest {
 // A batch that has been validated and waits to be stored.
@@ -22,6 +23,7 @@ struct produced_batch {
   shared_bytes bytes;  // whole, as the producer sent it
   metadata::batch_commit info;
   std::uint32_t crc32c = 0;  // of all its bytes
+  std::optional<duration> flush_interval{};  // of its topic; nothing: the buffer's
 };
 
 struct built_object {

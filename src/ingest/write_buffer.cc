@@ -111,11 +111,25 @@ ticket write_buffer::add(produced_batch batch, time_point deadline) {
   bytes_ += batch.bytes.size();
   f->bytes_ += batch.bytes.size();
   f->last_deadline_ = std::max(f->last_deadline_, deadline);
+  auto due_before = f->due_;
+  bool was_early = f->may_go_early_;
+  set_due(*f, batch, deadline);
   f->batches_.push_back(std::move(batch));
   std::size_t index = f->batches_.size() - 1;
-  if (index == 0 || f->bytes_ >= settings_.flush_bytes || f->batches_.size() >= settings_.flush_batches_max)
+  if (index == 0 || f->due_ < due_before || f->may_go_early_ != was_early || f->bytes_ >= settings_.flush_bytes || f->batches_.size() >= settings_.flush_batches_max)
     changed_.notify_all();
   return {std::move(f), index};
+}
+
+// A topic's own interval (yaks.flush.interval.ms) is a promise: its records wait no longer, be there a token or not. A longer
+// one than the buffer's is also a wish: its records alone cause no earlier flush, but join one. No promise outlives half of the
+// time that the client waits.
+void write_buffer::set_due(flush& f, const produced_batch& batch, time_point deadline) {
+  if (!batch.flush_interval || *batch.flush_interval <= settings_.flush_interval) f.may_go_early_ = true;
+  if (!batch.flush_interval) return;
+  auto now = rt_.now();
+  auto patience = deadline > now ? (deadline - now) / 2 : duration{};
+  f.due_ = std::min(f.due_, now + std::min(*batch.flush_interval, patience));
 }
 
 awaitable<void> write_buffer::admission() {
@@ -137,7 +151,7 @@ awaitable<void> write_buffer::seal_when_due() {
     for (;;) {
       by_size = f->bytes_ >= settings_.flush_bytes || f->batches_.size() >= settings_.flush_batches_max;
       auto now = rt_.now();
-      auto due = std::max(f->opened_at_ + settings_.linger, budget_.available_at(now));
+      auto due = f->may_go_early_ ? std::min(f->due_, std::max(f->opened_at_ + settings_.linger, budget_.available_at(now))) : f->due_;
       if (by_size || draining_ || now >= due) break;
       co_await changed_.wait_until(rt_, due);
     }

@@ -79,6 +79,8 @@ class flush {
   std::vector<produce_result> results_;  // once done
   std::size_t bytes_ = 0;
   time_point opened_at_, last_deadline_, next_deadline_ = time_point::max();
+  time_point due_ = time_point::max();  // the earliest that a topic's own interval asks for
+  bool may_go_early_ = false;           // as soon as there is a token: not all of it is of topics with a longer interval
   bool done_ = false;
   event changed_;
   std::shared_ptr<flush> previous_;  // dropped when done, else every flush ever made stays
@@ -110,6 +112,7 @@ class write_buffer {
  private:
   awaitable<void> work();
   awaitable<void> seal_when_due();
+  void set_due(flush& f, const produced_batch& batch, time_point deadline);
   awaitable<void> upload(std::shared_ptr<flush> f);
   awaitable<void> store(flush& f);
   awaitable<void> wake_at_deadlines();

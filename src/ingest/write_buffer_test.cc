@@ -44,6 +44,40 @@ TEST_F(write_buffer, a_lone_record_waits_for_one_put_only) {
   });
 }
 
+// yaks.flush.interval.ms of a topic: below the buffer's interval a promise that needs no token, above it a wish to wait.
+TEST_F(write_buffer, a_topic_may_be_faster_or_slower_than_the_buffer) {
+  ingest_world w(1, {.flush_interval = 10s, .saved_puts_max = 1});
+  w.play([&]() -> awaitable<void> {
+    auto at = co_await w.make_topic("t");
+    auto took = [&](std::optional<duration> interval, duration patience) -> awaitable<duration> {
+      auto begun = w.rt.now();
+      auto batch = produced(at, {"v"}, {});
+      batch.flush_interval = interval;
+      auto r = co_await answer(w.rt, w.buffer.add(std::move(batch), begun + patience), begun + patience);
+      EXPECT_TRUE(r && r->error == produce_error::none);
+      co_return w.rt.now() - begun - w.store.put_delay;
+    };
+    co_await took(std::nullopt, long_enough);  // leaves the bucket empty
+    auto fast = co_await took(100ms, long_enough);
+    EXPECT_GE(fast, 90ms);
+    EXPECT_LE(fast, 120ms);
+    co_await w.rt.sleep_for(30s);  // now a token is there
+    auto slow = co_await took(20s, 60s);
+    EXPECT_GE(slow, 20s);
+    EXPECT_LE(slow, 21s);
+    co_await w.rt.sleep_for(30s);
+    auto impatient = co_await took(20s, 10s);  // half of what the client waits
+    EXPECT_LE(impatient, 6s);
+    co_await w.rt.sleep_for(30s);
+    auto waiting = produced(at, {"v"}, {});
+    waiting.flush_interval = 20s;
+    auto joined = w.buffer.add(std::move(waiting), w.rt.now() + 60s);
+    co_await w.rt.sleep_for(1s);
+    EXPECT_LE(co_await took(std::nullopt, long_enough), 1s);
+    EXPECT_TRUE(co_await joined.in->wait_until(w.rt, w.rt.now()));  // went with it
+  });
+}
+
 TEST_F(write_buffer, a_stream_of_records_keeps_to_the_put_budget) {
   ingest_world w;
   w.play([&]() -> awaitable<void> {

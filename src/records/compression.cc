@@ -162,15 +162,16 @@ outcome gunzip(byte_view bytes, size_t bytes_max) {
   return gunzip_zlib(bytes, bytes_max);
 }
 
-shared_bytes gzip(byte_view bytes) {
+shared_bytes gzip(byte_view bytes, int level) {
   // Stored blocks at worst: 5 bytes for each 65,535, and header and trailer.
   auto out = chunk::make(bytes.size() + bytes.size() / 4096 + 256);
   auto stream = std::make_unique<isal_zstream>();
   isal_deflate_stateless_init(stream.get());
-  auto level_buffer = std::make_unique<std::uint8_t[]>(ISAL_DEF_LVL1_DEFAULT);
-  stream->level = 1;
+  constexpr std::array<std::uint32_t, 4> buffer_bytes{0, ISAL_DEF_LVL1_DEFAULT, ISAL_DEF_LVL2_DEFAULT, ISAL_DEF_LVL3_DEFAULT};
+  stream->level = level <= 3 ? 1 : level <= 6 ? 2 : 3;
+  auto level_buffer = std::make_unique<std::uint8_t[]>(buffer_bytes[stream->level]);
   stream->level_buf = level_buffer.get();
-  stream->level_buf_size = ISAL_DEF_LVL1_DEFAULT;
+  stream->level_buf_size = buffer_bytes[stream->level];
   stream->gzip_flag = IGZIP_GZIP;
   stream->end_of_stream = 1;
   stream->next_in = u8(bytes.data());
@@ -275,8 +276,10 @@ outcome unlz4(byte_view bytes, size_t bytes_max) {
   return out.take();
 }
 
-shared_bytes lz4(byte_view bytes) {
+shared_bytes lz4(byte_view bytes, int level) {
   LZ4F_preferences_t preferences{};
+  constexpr int fast = 9;
+  preferences.compressionLevel = level == fast ? 0 : std::min(level, LZ4F_compressionLevel_max());
   preferences.frameInfo.blockMode = LZ4F_blockIndependent;
   preferences.frameInfo.blockSizeID = LZ4F_max64KB;
   auto out = chunk::make(LZ4F_compressFrameBound(bytes.size(), &preferences));
@@ -317,9 +320,9 @@ outcome unzstd(byte_view bytes, size_t bytes_max) {
   return out.take();
 }
 
-shared_bytes zstd(byte_view bytes) {
+shared_bytes zstd(byte_view bytes, int level) {
   auto out = chunk::make(ZSTD_compressBound(bytes.size()));
-  size_t size = ZSTD_compress(out->data(), out->size(), bytes.data(), bytes.size(), 1);
+  size_t size = ZSTD_compress(out->data(), out->size(), bytes.data(), bytes.size(), level);
   YAKS_CHECK(!ZSTD_isError(size), "the output has room for the bound");
   byte_view view(out->data(), size);
   return {std::move(out), view};
@@ -348,19 +351,19 @@ result<shared_bytes, batch_fault> decompress(compression_type type, byte_view by
   return failure(batch_fault::unknown_compression);
 }
 
-shared_bytes compress(compression_type type, byte_view bytes) {
+shared_bytes compress(compression_type type, byte_view bytes, compression_levels levels) {
   YAKS_CHECK(bytes.size() <= std::numeric_limits<std::int32_t>::max() / 2, "a batch's length is an int32");
   switch (type) {
     case compression_type::none:
       return shared_bytes::copy_of(bytes);
     case compression_type::gzip:
-      return gzip(bytes);
+      return gzip(bytes, levels.gzip);
     case compression_type::snappy:
       return snap(bytes);
     case compression_type::lz4:
-      return lz4(bytes);
+      return lz4(bytes, levels.lz4);
     case compression_type::zstd:
-      return zstd(bytes);
+      return zstd(bytes, levels.zstd);
   }
 }
 

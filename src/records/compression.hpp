@@ -21,8 +21,13 @@ namespace yaks::records {
 // and (from most clients) zstd carry no checksum, the batch's own covers them. For `none` a copy.
 result<shared_bytes, batch_fault> decompress(compression_type type, byte_view bytes, std::size_t bytes_max);
 
-// Fast settings: gzip 1 by isal, zstd 1.
-shared_bytes compress(compression_type type, byte_view bytes);
+// How hard to try, in Kafka's numbers (KIP-390). The defaults here are fast: gzip 1, lz4's fast mode, zstd 1.
+struct compression_levels {
+  int gzip = 1;  // 1 to 9, -1: the codec's default; isal has three levels, which share these nine
+  int lz4 = 9;   // 1 to 17; 9 is Kafka's name for the fast mode, the others are lz4 HC's, whose best is 12
+  int zstd = 1;  // as zstd's
+};
+shared_bytes compress(compression_type type, byte_view bytes, compression_levels levels = {});
 
 // The records of a batch, ready for record_reader: decompressed if need be, else the batch's own bytes, which must then
 // outlive this.
