@@ -229,5 +229,48 @@ TEST(topic_configs, take_effect_on_what_is_produced_next) {
     EXPECT_EQ(co_await code(keyless.build()), error_code::invalid_record);
   });
 }
+TEST(topic_configs, compression_type_is_how_batches_are_stored) {
+  broker_world w;
+  w.play([&]() -> awaitable<void> {
+    auto at = co_await w.make_topic("t");
+    std::int64_t next = 0;
+    for (auto [name, type] : {std::pair{"zstd", records::compression_type::zstd}, {"gzip", records::compression_type::gzip},
+                              {"lz4", records::compression_type::lz4}, {"snappy", records::compression_type::snappy},
+                              {"uncompressed", records::compression_type::none}}) {
+      SCOPED_TRACE(name);
+      auto a = co_await w.ask(1, changing(a_topic, "t", {{"compression.type", set, name}}));
+      EXPECT_EQ(a.responses[0].error_code, error_code::none);
+      for (auto sent : {records::compression_type::none, records::compression_type::lz4, type}) {
+        auto stored = co_await w.produce("t", 0, batch_bytes({std::string(500, 'a'), "b"}, {.compression = sent}));
+        EXPECT_EQ(stored.error_code, error_code::none);
+        auto got = co_await w.fetch("t", next);
+        EXPECT_EQ(records_of(got), (std::vector<seen_record>{{next, std::string(500, 'a')}, {next + 1, "b"}}));
+        std::string bytes;
+        for (const auto& part : got.records->parts) bytes += as_text(part.view());
+        EXPECT_EQ(records::batch_view::parse(as_bytes(bytes))->compression(), type);
+        next += 2;
+      }
+    }
+    co_await w.buffer.drain();
+    EXPECT_EQ(stored_values(w.replica.current(), w.objects, at).size(), std::size_t(next));
+  });
+}
+
+TEST(topic_configs, compaction_finds_missing_keys_in_compressed_batches) {
+  broker_world w;
+  w.play([&]() -> awaitable<void> {
+    (void)co_await w.replica.submit(metadata::create_topic{
+        .id = topic_id(uuid::v4(1, 1)), .name = "t", .partitions = 1, .configs = {{"cleanup.policy", "compact"}}});
+    for (auto type : {records::compression_type::none, records::compression_type::gzip, records::compression_type::zstd}) {
+      records::batch_builder keyless({.compression = type});
+      keyless.add(some_time(), "key", "v").add(some_time(), std::nullopt, "v");
+      auto refused = co_await w.produce("t", 0, keyless.build());
+      EXPECT_EQ(refused.error_code, error_code::invalid_record);
+      EXPECT_EQ(refused.record_errors.size(), 1u);
+      if (!refused.record_errors.empty()) EXPECT_EQ(refused.record_errors[0].batch_index, 1);
+      EXPECT_EQ((co_await w.produce("t", 0, batch_bytes({"a"}, {.compression = type}))).error_code, error_code::none);
+    }
+  });
+}
 }  // namespace
 }  // namespace yaks::handlers

@@ -94,6 +94,7 @@ awaitable<response> dispatcher::handle(request in) {
                           .client_host = host_of(in.connection.peer),
                           .arrived = in.arrived_at,
                           .frame = in.frame,
+                          .connection = &in.connection,
                           .memory_turn = &memory_turn};
   auto correlation_id = request->header.correlation_id;
   if (key != wire::api_key::produce) turn.pass();
@@ -130,7 +131,22 @@ awaitable<response> dispatcher::handle(request in) {
       break;
     }
     case wire::api_key::list_offsets: out = co_await respond<wire::list_offsets_request>(s_, *request, context, list_offsets); break;
-    case wire::api_key::metadata: out = co_await respond<wire::metadata_request>(s_, *request, context, metadata); break;
+    case wire::api_key::metadata: {
+      auto decoded = wire::decode_body<wire::metadata_request>(request->body, context.version);
+      if (!decoded) break;
+      auto message = co_await metadata(s_, *decoded, context);
+      std::size_t partitions = 0;
+      for (const auto& t : message.topics) partitions += t.partitions.size();
+      auto encode = [&] {
+        out = encoded(correlation_id, context.version, message);
+        message = {};  // its memory takes as long to give back as it took to fill
+      };
+      if (partitions > partitions_per_piece)
+        co_await s_.rt.run_blocking(encode);
+      else
+        encode();
+      break;
+    }
     case wire::api_key::offset_commit: out = co_await respond<wire::offset_commit_request>(s_, *request, context, offset_commit); break;
     case wire::api_key::offset_fetch: out = co_await respond<wire::offset_fetch_request>(s_, *request, context, offset_fetch); break;
     case wire::api_key::find_coordinator: out = respond_now<wire::find_coordinator_request>(s_, *request, context, find_coordinator); break;
@@ -156,6 +172,18 @@ awaitable<response> dispatcher::handle(request in) {
     case wire::api_key::alter_configs: out = co_await respond<wire::alter_configs_request>(s_, *request, context, alter_configs); break;
     case wire::api_key::incremental_alter_configs: out = co_await respond<wire::incremental_alter_configs_request>(s_, *request, context, incremental_alter_configs); break;
     case wire::api_key::list_config_resources: out = co_await respond<wire::list_config_resources_request>(s_, *request, context, list_config_resources); break;
+    case wire::api_key::delete_records: out = co_await respond<wire::delete_records_request>(s_, *request, context, delete_records); break;
+    case wire::api_key::offset_for_leader_epoch: out = co_await respond<wire::offset_for_leader_epoch_request>(s_, *request, context, offset_for_leader_epoch); break;
+    case wire::api_key::describe_acls: out = respond_now<wire::describe_acls_request>(s_, *request, context, describe_acls); break;
+    case wire::api_key::describe_log_dirs: out = co_await respond<wire::describe_log_dirs_request>(s_, *request, context, describe_log_dirs); break;
+    case wire::api_key::elect_leaders: out = co_await respond<wire::elect_leaders_request>(s_, *request, context, elect_leaders); break;
+    case wire::api_key::alter_partition_reassignments: out = co_await respond<wire::alter_partition_reassignments_request>(s_, *request, context, alter_partition_reassignments); break;
+    case wire::api_key::list_partition_reassignments: out = respond_now<wire::list_partition_reassignments_request>(s_, *request, context, list_partition_reassignments); break;
+    case wire::api_key::describe_client_quotas: out = respond_now<wire::describe_client_quotas_request>(s_, *request, context, describe_client_quotas); break;
+    case wire::api_key::describe_user_scram_credentials: out = respond_now<wire::describe_user_scram_credentials_request>(s_, *request, context, describe_user_scram_credentials); break;
+    case wire::api_key::describe_quorum: out = respond_now<wire::describe_quorum_request>(s_, *request, context, describe_quorum); break;
+    case wire::api_key::describe_producers: out = co_await respond<wire::describe_producers_request>(s_, *request, context, describe_producers); break;
+    case wire::api_key::describe_topic_partitions: out = co_await respond<wire::describe_topic_partitions_request>(s_, *request, context, describe_topic_partitions); break;
     case wire::api_key::create_partitions: out = co_await respond<wire::create_partitions_request>(s_, *request, context, create_partitions); break;
     case wire::api_key::delete_groups: out = co_await respond<wire::delete_groups_request>(s_, *request, context, delete_groups); break;
     case wire::api_key::offset_delete: out = co_await respond<wire::offset_delete_request>(s_, *request, context, offset_delete); break;

@@ -5,6 +5,7 @@
 
 #include <deque>
 #include <optional>
+#include <set>
 
 #include "handlers/test_broker.hpp"
 
@@ -209,22 +210,199 @@ TEST_F(long_poll, cancelled_leaves_nothing_behind) {
   });
 }
 
-TEST(fetch, sessions_are_declined) {
+// A topic that is made again is another one: who asks by id hears that the old one is gone.
+TEST(fetch, by_topic_id_an_unknown_one_has_its_own_code) {
   broker_world w;
   w.play([&]() -> awaitable<void> {
-    co_await w.make_topic("t");
-    for (std::int16_t v = 7; v <= 12; ++v) {
+    for (std::int16_t v = 13; v <= 18; ++v) {
+      auto at = co_await w.make_topic("t");
       auto r = w.fetch_of("t", 0);
-      r.session_epoch = 0;  // asks for one
+      EXPECT_EQ((co_await w.ask(v, r)).responses[0].partitions[0].error_code, error_code::none);
+      r.topics[0].partitions[0].partition = 5;
+      EXPECT_EQ((co_await w.ask(v, r)).responses[0].partitions[0].error_code, error_code::unknown_topic_or_partition);
+      (void)co_await w.replica.submit(metadata::delete_topic{at.topic});
+      co_await w.make_topic("t");
       auto answer = co_await w.ask(v, r);
-      EXPECT_EQ(answer.session_id, 0);
-      EXPECT_EQ(answer.error_code, error_code::none);
-      r.session_id = 5;
-      r.session_epoch = 1;
-      EXPECT_EQ((co_await w.ask(v, r)).error_code, error_code::fetch_session_id_not_found);
-      r.session_id = 0;
-      EXPECT_EQ((co_await w.ask(v, r)).error_code, error_code::invalid_fetch_session_epoch);
+      EXPECT_EQ(answer.responses[0].partitions[0].error_code, error_code::unknown_topic_id);
+      EXPECT_EQ(topic_id(answer.responses[0].topic_id), at.topic);
+      (void)co_await w.replica.submit(metadata::delete_topic{w.replica.current().find_topic("t")->id});
     }
+  });
+}
+
+struct sessions : testing::Test {
+  broker_world w;
+  // A request of a session: what it adds or changes.
+  wire::fetch_request request(std::int32_t id, std::int32_t epoch) {
+    return {.max_wait_ms = 0, .min_bytes = 1, .max_bytes = 50 << 20, .session_id = id, .session_epoch = epoch};
+  }
+  void add(wire::fetch_request& r, std::string_view topic, std::int32_t partition, std::int64_t from) {
+    r.topics.push_back({.topic = topic,
+                        .topic_id = w.id_of(topic),
+                        .partitions = {{.partition = partition, .fetch_offset = from, .partition_max_bytes = 1 << 20}}});
+  }
+  // "topic-partition" of each answered one, in order.
+  static std::vector<std::int32_t> partitions_of(const wire::fetch_response& a) {
+    std::vector<std::int32_t> all;
+    for (const auto& t : a.responses)
+      for (const auto& p : t.partitions) all.push_back(p.partition_index);
+    return all;
+  }
+};
+using partitions = std::vector<std::int32_t>;
+
+TEST_F(sessions, tell_only_what_has_changed_in_every_version) {
+  w.play_versions(wire::api_key::fetch, [&](std::int16_t v) -> awaitable<void> {
+    if (v < 7) co_return;
+    auto name = fmt::format("t{}", v);
+    co_await w.make_topic(name, 3);
+    auto open = request(0, 0);
+    for (int p : {0, 1, 2}) add(open, name, p, 0);
+    auto a = co_await w.ask(v, open);
+    EXPECT_EQ(a.error_code, error_code::none);
+    EXPECT_GT(a.session_id, 0);
+    EXPECT_EQ(partitions_of(a), (partitions{0, 1, 2}));
+    auto id = a.session_id;
+    a = co_await w.ask(v, request(id, 1));
+    EXPECT_EQ(a.session_id, id);
+    EXPECT_TRUE(a.responses.empty());
+    co_await w.produce(name, 1, batch_bytes({"a"}));
+    a = co_await w.ask(v, request(id, 2));
+    EXPECT_EQ(partitions_of(a), (partitions{1}));
+    EXPECT_EQ(records_of(a.responses[0].partitions[0]).size(), 1u);
+    auto moved = request(id, 3);  // the client has it: its offset has changed
+    add(moved, name, 1, 1);
+    EXPECT_TRUE((co_await w.ask(v, moved)).responses.empty());
+    // Watermarks are news too.
+    (void)co_await w.replica.submit(
+        metadata::move_log_start{topic_id(w.id_of(name)), partition_index(1), offset(1)});
+    a = co_await w.ask(v, request(id, 4));
+    EXPECT_EQ(partitions_of(a), (partitions{1}));
+    EXPECT_EQ(a.responses[0].partitions[0].log_start_offset, 1);
+    EXPECT_TRUE((co_await w.ask(v, request(id, 5))).responses.empty());
+    auto forgets = request(id, 6);
+    forgets.forgotten_topics_data.push_back({.topic = name, .topic_id = w.id_of(name), .partitions = {0, 1, 77}});
+    co_await w.produce(name, 0, batch_bytes({"b"}));
+    EXPECT_TRUE((co_await w.ask(v, forgets)).responses.empty());
+    co_await w.produce(name, 2, batch_bytes({"c"}));
+    EXPECT_EQ(partitions_of(co_await w.ask(v, request(id, 7))), (partitions{2}));
+  });
+}
+
+TEST_F(sessions, errors_are_told_every_time) {
+  w.play([&]() -> awaitable<void> {
+    auto at = co_await w.make_topic("t", 2);
+    auto open = request(0, 0);
+    add(open, "t", 0, 0);
+    add(open, "t", 1, 99);
+    auto a = co_await w.ask(12, open);
+    for (int epoch : {1, 2}) {
+      a = co_await w.ask(12, request(a.session_id, epoch));
+      EXPECT_EQ(partitions_of(a), (partitions{1}));
+      EXPECT_EQ(a.responses[0].partitions[0].error_code, error_code::offset_out_of_range);
+    }
+    auto mended = request(a.session_id, 3);
+    add(mended, "t", 1, 0);
+    EXPECT_EQ(partitions_of(co_await w.ask(12, mended)), (partitions{1}));  // it is well again
+    EXPECT_TRUE((co_await w.ask(12, request(a.session_id, 4))).responses.empty());
+    (void)co_await w.replica.submit(metadata::delete_topic{at.topic});
+    EXPECT_EQ(partitions_of(co_await w.ask(12, request(a.session_id, 5))), (partitions{0, 1}));
+  });
+}
+
+TEST_F(sessions, a_wrong_id_or_epoch_ends_nothing) {
+  w.play([&]() -> awaitable<void> {
+    co_await w.make_topic("t");
+    auto open = request(0, 0);
+    add(open, "t", 0, 0);
+    auto id = (co_await w.ask(12, open)).session_id;
+    EXPECT_EQ((co_await w.ask(12, request(id ^ 1, 1))).error_code, error_code::fetch_session_id_not_found);
+    EXPECT_EQ((co_await w.ask(12, request(0, 1))).error_code, error_code::fetch_session_id_not_found);
+    EXPECT_EQ((co_await w.ask(12, request(id, 2))).error_code, error_code::invalid_fetch_session_epoch);
+    EXPECT_EQ((co_await w.ask(13, request(id, 1))).error_code, error_code::fetch_session_topic_id_error);
+    EXPECT_EQ((co_await w.ask(12, request(id, 1))).error_code, error_code::none);
+    EXPECT_EQ((co_await w.ask(12, request(id, 1))).error_code, error_code::invalid_fetch_session_epoch);
+    // Another connection, perhaps of another agent, does not know it.
+    auto mine = std::exchange(w.connection.fetch_session, nullptr);
+    EXPECT_EQ((co_await w.ask(12, request(id, 2))).error_code, error_code::fetch_session_id_not_found);
+    w.connection.fetch_session = mine;
+    EXPECT_EQ((co_await w.ask(12, request(id, 2))).error_code, error_code::none);
+  });
+}
+
+TEST_F(sessions, end_when_they_are_closed_replaced_or_empty) {
+  w.play([&]() -> awaitable<void> {
+    co_await w.make_topic("t");
+    auto& budget = w.services.fetch_sessions;
+    auto open = request(0, 0);
+    add(open, "t", 0, 0);
+    auto id = (co_await w.ask(12, open)).session_id;
+    EXPECT_EQ(budget.sessions(), 1u);
+    EXPECT_EQ(budget.partitions(), 1u);
+    auto again = open;
+    again.session_id = id;
+    auto next = (co_await w.ask(12, again)).session_id;
+    EXPECT_NE(next, id);
+    EXPECT_EQ(budget.sessions(), 1u);
+    auto last = request(next, -1);
+    add(last, "t", 0, 0);
+    auto a = co_await w.ask(12, last);
+    EXPECT_EQ(a.session_id, 0);
+    EXPECT_EQ(partitions_of(a), (partitions{0}));
+    EXPECT_EQ(budget.sessions(), 0u);
+    EXPECT_EQ(budget.partitions(), 0u);
+    id = (co_await w.ask(12, open)).session_id;
+    auto empty = request(id, 1);
+    empty.forgotten_topics_data.push_back({.topic = "t", .topic_id = {}, .partitions = {0}});
+    // The topic's id is no part of its name below version 13.
+    a = co_await w.ask(12, empty);
+    EXPECT_EQ(a.session_id, 0);
+    EXPECT_EQ(budget.sessions(), 0u);
+  });
+}
+
+TEST_F(sessions, memory_is_bounded) {
+  w.play([&]() -> awaitable<void> {
+    co_await w.make_topic("t", 10);
+    auto& budget = w.services.fetch_sessions;
+    EXPECT_TRUE(budget.take(200'000 - 5));  // other connections'
+    auto open = request(0, 0);
+    for (int p = 0; p < 6; ++p) add(open, "t", p, 0);
+    auto a = co_await w.ask(12, open);
+    EXPECT_EQ(a.session_id, 0);  // declined, and answered all the same
+    EXPECT_EQ(partitions_of(a).size(), 6u);
+    open.topics.pop_back();
+    auto id = (co_await w.ask(12, open)).session_id;
+    EXPECT_GT(id, 0);
+    auto more = request(id, 1);
+    add(more, "t", 7, 0);
+    EXPECT_EQ((co_await w.ask(12, more)).error_code, error_code::fetch_session_id_not_found);
+    EXPECT_EQ(budget.partitions(), 200'000u - 5);
+    budget.give_back(200'000 - 5);
+  });
+}
+
+// Else the first partitions of a session would be read for ever, and the others never.
+TEST_F(sessions, who_had_records_waits_for_the_others) {
+  w.play([&]() -> awaitable<void> {
+    co_await w.make_topic("t", 3);
+    for (int round = 0; round < 3; ++round)
+      for (int p : {0, 1, 2}) co_await w.produce("t", p, batch_bytes({std::string(1000, 'x')}));
+    auto open = request(0, 0);
+    for (int p : {0, 1, 2}) add(open, "t", p, 0);
+    open.max_bytes = 1;
+    std::set<std::int32_t> read;
+    auto a = co_await w.ask(12, open);
+    for (int epoch = 1;; ++epoch) {
+      for (const auto& t : a.responses)
+        for (const auto& p : t.partitions)
+          if (!records_of(p).empty()) read.insert(p.partition_index);
+      if (epoch == 3) break;
+      auto next = request(a.session_id, epoch);
+      next.max_bytes = 1;
+      a = co_await w.ask(12, next);
+    }
+    EXPECT_EQ(read, (std::set<std::int32_t>{0, 1, 2}));
   });
 }
 

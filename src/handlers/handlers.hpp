@@ -7,16 +7,26 @@
 
 #include "handlers/services.hpp"
 #include "wire/messages/alter_configs.hpp"
+#include "wire/messages/alter_partition_reassignments.hpp"
 #include "wire/messages/api_versions.hpp"
 #include "wire/messages/consumer_group_describe.hpp"
 #include "wire/messages/consumer_group_heartbeat.hpp"
 #include "wire/messages/create_partitions.hpp"
 #include "wire/messages/create_topics.hpp"
 #include "wire/messages/delete_groups.hpp"
+#include "wire/messages/delete_records.hpp"
 #include "wire/messages/delete_topics.hpp"
+#include "wire/messages/describe_acls.hpp"
+#include "wire/messages/describe_client_quotas.hpp"
 #include "wire/messages/describe_cluster.hpp"
 #include "wire/messages/describe_configs.hpp"
 #include "wire/messages/describe_groups.hpp"
+#include "wire/messages/describe_log_dirs.hpp"
+#include "wire/messages/describe_producers.hpp"
+#include "wire/messages/describe_quorum.hpp"
+#include "wire/messages/describe_topic_partitions.hpp"
+#include "wire/messages/describe_user_scram_credentials.hpp"
+#include "wire/messages/elect_leaders.hpp"
 #include "wire/messages/fetch.hpp"
 #include "wire/messages/find_coordinator.hpp"
 #include "wire/messages/heartbeat.hpp"
@@ -27,10 +37,12 @@
 #include "wire/messages/list_config_resources.hpp"
 #include "wire/messages/list_groups.hpp"
 #include "wire/messages/list_offsets.hpp"
+#include "wire/messages/list_partition_reassignments.hpp"
 #include "wire/messages/metadata.hpp"
 #include "wire/messages/offset_commit.hpp"
 #include "wire/messages/offset_delete.hpp"
 #include "wire/messages/offset_fetch.hpp"
+#include "wire/messages/offset_for_leader_epoch.hpp"
 #include "wire/messages/produce.hpp"
 #include "wire/messages/sync_group.hpp"
 
@@ -73,6 +85,18 @@ awaitable<wire::alter_configs_response> alter_configs(services& s, const wire::a
 awaitable<wire::incremental_alter_configs_response> incremental_alter_configs(services& s, const wire::incremental_alter_configs_request& request, const request_context& context);
 awaitable<wire::list_config_resources_response> list_config_resources(services& s, const wire::list_config_resources_request& request, const request_context& context);
 awaitable<wire::describe_configs_response> describe_configs(services& s, const wire::describe_configs_request& request, const request_context& context);
+awaitable<wire::delete_records_response> delete_records(services& s, const wire::delete_records_request& request, const request_context& context);
+awaitable<wire::offset_for_leader_epoch_response> offset_for_leader_epoch(services& s, const wire::offset_for_leader_epoch_request& request, const request_context& context);
+wire::describe_acls_response describe_acls(services& s, const wire::describe_acls_request& request, const request_context& context);
+awaitable<wire::describe_log_dirs_response> describe_log_dirs(services& s, const wire::describe_log_dirs_request& request, const request_context& context);
+awaitable<wire::elect_leaders_response> elect_leaders(services& s, const wire::elect_leaders_request& request, const request_context& context);
+awaitable<wire::alter_partition_reassignments_response> alter_partition_reassignments(services& s, const wire::alter_partition_reassignments_request& request, const request_context& context);
+wire::list_partition_reassignments_response list_partition_reassignments(services& s, const wire::list_partition_reassignments_request& request, const request_context& context);
+wire::describe_client_quotas_response describe_client_quotas(services& s, const wire::describe_client_quotas_request& request, const request_context& context);
+wire::describe_user_scram_credentials_response describe_user_scram_credentials(services& s, const wire::describe_user_scram_credentials_request& request, const request_context& context);
+wire::describe_quorum_response describe_quorum(services& s, const wire::describe_quorum_request& request, const request_context& context);
+awaitable<wire::describe_producers_response> describe_producers(services& s, const wire::describe_producers_request& request, const request_context& context);
+awaitable<wire::describe_topic_partitions_response> describe_topic_partitions(services& s, const wire::describe_topic_partitions_request& request, const request_context& context);
 wire::describe_cluster_response describe_cluster(services& s, const wire::describe_cluster_request& request, const request_context& context);
 awaitable<wire::join_group_response> join_group(services& s, const wire::join_group_request& request, const request_context& context);
 awaitable<wire::sync_group_response> sync_group(services& s, const wire::sync_group_request& request, const request_context& context);

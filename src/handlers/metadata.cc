@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <optional>
 #include <set>
 #include <span>
@@ -16,19 +18,44 @@ using topic_answer = wire::metadata_response::topic_entry;
 
 // Any broker would do as the leader of any partition: each partition's favourite is named, so that it is read where it lies
 // in memory.
-topic_answer describe(std::span<const membership::broker> near, const metadata::topic& topic, bool with_operations) {
+// What waits is between two pieces of a long answer, of about a millisecond each, in this order.
+struct described_topic {
+  std::size_t place;  // in the answer
+  std::size_t partitions;
+};
+awaitable<void> describe_partitions(services& s, std::vector<membership::broker> near, wire::metadata_response& answer,
+                                    std::vector<described_topic> topics) {
+  std::size_t all = 0, in_piece = 0;
+  for (const auto& t : topics) all += t.partitions;
+  std::optional<turnstile::turn> turn;
+  if (all > partitions_per_piece) {  // one at a time: it takes memory
+    turn.emplace(s.long_answers.next_turn());
+    co_await turn->wait();
+  }
+  for (const auto& t : topics) {
+    auto& out = answer.topics[t.place];
+    topic_id id(out.topic_id);
+    out.partitions.reserve(t.partitions);
+    for (std::size_t i = 0; i < t.partitions; ++i) {
+      if (++in_piece > partitions_per_piece) {
+        in_piece = 0;
+        co_await asio::post(s.rt.executor(), asio::use_awaitable);
+      }
+      auto& p = out.partitions.emplace_back();
+      p.partition_index = std::int32_t(i);
+      p.leader_id = membership::favourite(near, membership::routing_key({id, partition_index(std::int32_t(i))})).id.value();
+      p.leader_epoch = leader_epoch;
+      p.replica_nodes = p.isr_nodes = {p.leader_id};
+    }
+  }
+}
+
+// The topic without its partitions.
+topic_answer describe(const metadata::topic& topic, bool with_operations) {
   topic_answer answer;
   answer.name = topic.name;
   answer.topic_id = topic.id.value();
   if (with_operations) answer.topic_authorized_operations = all_topic_operations;
-  answer.partitions.reserve(topic.partitions.size());
-  for (std::size_t i = 0; i < topic.partitions.size(); ++i) {
-    auto& p = answer.partitions.emplace_back();
-    p.partition_index = std::int32_t(i);
-    p.leader_id = membership::favourite(near, membership::routing_key({topic.id, partition_index(std::int32_t(i))})).id.value();
-    p.leader_epoch = leader_epoch;
-    p.replica_nodes = p.isr_nodes = {p.leader_id};
-  }
   return answer;
 }
 
@@ -61,9 +88,15 @@ awaitable<wire::metadata_response> metadata(services& s, const wire::metadata_re
   bool is_current = true;
   if (wants_all || std::ranges::any_of(*request.topics, [&](const auto& t) { return !find(s, t); }))
     is_current = co_await s.log.barrier_since(context.arrived);
+  // What there is now; the state may go on while partitions are described.
+  std::vector<described_topic> described;
+  auto add = [&](const metadata::topic& topic) {
+    described.push_back({answer.topics.size(), topic.partitions.size()});
+    answer.topics.push_back(describe(topic, request.include_topic_authorized_operations));
+  };
   if (wants_all) {
-    for (const auto& [name, topic] : s.log.current().topics_by_name())
-      answer.topics.push_back(describe(near, *topic, request.include_topic_authorized_operations));
+    for (const auto& [name, topic] : s.log.current().topics_by_name()) add(*topic);
+    co_await describe_partitions(s, std::move(near), answer, std::move(described));
     co_return answer;
   }
 
@@ -80,7 +113,7 @@ awaitable<wire::metadata_response> metadata(services& s, const wire::metadata_re
   for (const auto& t : *request.topics) {
     if (!answered.emplace(has_name(t) ? t.name : std::nullopt, topic_id(t.topic_id)).second) continue;
     if (const auto* topic = find(s, t)) {
-      answer.topics.push_back(describe(near, *topic, request.include_topic_authorized_operations));
+      add(*topic);
       continue;
     }
     auto& unknown = answer.topics.emplace_back();
@@ -95,6 +128,7 @@ awaitable<wire::metadata_response> metadata(services& s, const wire::metadata_re
       unknown.error_code = is_current ? error_code::unknown_topic_id : error_code::leader_not_available;
     }
   }
+  co_await describe_partitions(s, std::move(near), answer, std::move(described));
   co_return answer;
 }
 }  // namespace yaks::handlers

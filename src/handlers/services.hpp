@@ -11,6 +11,7 @@
 #include "fetch/fetcher.hpp"
 #include "fetch/offset_lookup.hpp"
 #include "groups/desk.hpp"
+#include "handlers/fetch_sessions.hpp"
 #include "ingest/write_buffer.hpp"
 #include "membership/members.hpp"
 #include "metadata/replica.hpp"
@@ -18,6 +19,7 @@
 #include "runtime/first_of.hpp"
 #include "runtime/runtime.hpp"
 #include "runtime/turnstile.hpp"
+#include "server/request_handler.hpp"
 
 namespace yaks::handlers {
 struct broker_settings {
@@ -80,6 +82,8 @@ struct services {
   topic_metrics& topics;
   groups::desk& groups;
   broker_settings broker;
+  fetch_session_budget fetch_sessions{};
+  turnstile long_answers{};  // which are made one at a time
 };
 
 // submit_all() for a request that somebody waits for: nothing where the outcomes are not known at `deadline`, because the log
@@ -98,6 +102,10 @@ awaitable<std::optional<outcomes_of<Command>>> submit_until(services& s, std::ve
   co_await first_of(submit_into(s.log, std::move(commands), how, out), s.rt.sleep_until(deadline));
   co_return out;
 }
+// An answer about more partitions than this is made in pieces, and encoded beside the serving thread, so that it holds up
+// nobody else.
+inline constexpr std::size_t partitions_per_piece = 4000;
+
 // For requests that do not say how long their client waits: less than any client's default.
 inline constexpr duration patience = 10s;
 
@@ -108,6 +116,7 @@ struct request_context {
   std::string client_host;
   time_point arrived;
   shared_bytes frame;  // what the message's text and record bytes point into
+  connection_context* connection = nullptr;  // that it came on
   turnstile::turn* memory_turn = nullptr;  // to be waited for before memory is taken that is held until the answer is sent
 };
 }  // namespace yaks::handlers

@@ -29,26 +29,38 @@ YAKS_ANSWER(metadata);
 YAKS_ANSWER(offset_commit);
 YAKS_ANSWER(offset_fetch);
 YAKS_ANSWER(find_coordinator);
+YAKS_ANSWER(join_group);
+YAKS_ANSWER(heartbeat);
+YAKS_ANSWER(leave_group);
+YAKS_ANSWER(sync_group);
+YAKS_ANSWER(describe_groups);
+YAKS_ANSWER(list_groups);
 YAKS_ANSWER(api_versions);
 YAKS_ANSWER(create_topics);
 YAKS_ANSWER(delete_topics);
+YAKS_ANSWER(delete_records);
 YAKS_ANSWER(init_producer_id);
+YAKS_ANSWER(offset_for_leader_epoch);
+YAKS_ANSWER(describe_acls);
 YAKS_ANSWER(describe_configs);
 YAKS_ANSWER(alter_configs);
+YAKS_ANSWER(describe_log_dirs);
 YAKS_ANSWER(create_partitions);
+YAKS_ANSWER(delete_groups);
+YAKS_ANSWER(elect_leaders);
 YAKS_ANSWER(incremental_alter_configs);
+YAKS_ANSWER(alter_partition_reassignments);
+YAKS_ANSWER(list_partition_reassignments);
+YAKS_ANSWER(offset_delete);
+YAKS_ANSWER(describe_client_quotas);
+YAKS_ANSWER(describe_user_scram_credentials);
+YAKS_ANSWER(describe_quorum);
 YAKS_ANSWER(describe_cluster);
-YAKS_ANSWER(list_config_resources);
-YAKS_ANSWER(join_group);
+YAKS_ANSWER(describe_producers);
 YAKS_ANSWER(consumer_group_heartbeat);
 YAKS_ANSWER(consumer_group_describe);
-YAKS_ANSWER(sync_group);
-YAKS_ANSWER(heartbeat);
-YAKS_ANSWER(leave_group);
-YAKS_ANSWER(describe_groups);
-YAKS_ANSWER(list_groups);
-YAKS_ANSWER(delete_groups);
-YAKS_ANSWER(offset_delete);
+YAKS_ANSWER(list_config_resources);
+YAKS_ANSWER(describe_topic_partitions);
 #undef YAKS_ANSWER
 
 class broker_world : public ingest_world {
@@ -140,17 +152,23 @@ class broker_world : public ingest_world {
                                                                           std::int16_t acks = -1,
                                                                           std::int32_t timeout_ms = 30'000) {
     wire::produce_request r{.acks = acks, .timeout_ms = timeout_ms};
-    r.topic_data.push_back({.name = topic, .partition_data = {{partition, wire::blob{batch}}}});
+    r.topic_data.push_back({.name = topic, .topic_id = id_of(topic), .partition_data = {{partition, wire::blob{batch}}}});
     auto answer = co_await ask(version, r);
     YAKS_CHECK(answer.responses.size() == 1 && answer.responses[0].partition_responses.size() == 1,
                "one answer per partition");
     co_return answer.responses[0].partition_responses[0];
   }
-  static wire::fetch_request fetch_of(std::string_view topic, std::int64_t from, std::int32_t partition = 0) {
+  // What names a topic from Produce 13 and Fetch 13 on; a made-up one where there is no such topic.
+  uuid id_of(std::string_view topic) const {
+    const auto* found = replica.current().find_topic(topic);
+    return found ? found->id.value() : uuid::v4(99, 99);
+  }
+  wire::fetch_request fetch_of(std::string_view topic, std::int64_t from, std::int32_t partition = 0) {
     wire::fetch_request r{
         .max_wait_ms = 0, .min_bytes = 1, .max_bytes = 50 << 20, .session_id = 0, .session_epoch = -1};
     r.topics.push_back(
         {.topic = topic,
+         .topic_id = id_of(topic),
          .partitions = {{.partition = partition, .fetch_offset = from, .partition_max_bytes = 1 << 20}}});
     return r;
   }

@@ -86,6 +86,58 @@ TEST(metadata, creates_topics_when_asked_and_allowed) {
   });
 }
 
+// On one thread a long answer could hold up all others. It is made in pieces: what comes later and is short overtakes it, also
+// among the answers that are longest.
+TEST(metadata, a_huge_answer_holds_up_nobody) {
+  broker_world w;
+  w.play([&]() -> awaitable<void> {
+    co_await w.make_topic("huge", 60'000);
+    co_await w.make_topic("small");
+    co_await w.produce("small", 0, batch_bytes({"a"}));
+    std::vector<std::string> order;
+    task_group asking(w.rt.executor());
+    connection_context other;
+    auto ask = [&](std::string name, auto request, std::int16_t version) -> awaitable<void> {
+      auto& connection = name == "huge" ? w.connection : other;
+      auto out = co_await w.dispatcher.handle(
+          {.frame = w.frame_of(version, request), .connection = connection, .arrived_at = w.rt.now()});
+      EXPECT_EQ(out.what, response::outcome::answer);
+      order.push_back(name);
+    };
+    auto body = [&]() -> awaitable<void> {
+      for (int i = 0; i < 3; ++i) asking.spawn(ask("huge", wire::metadata_request{.topics = std::nullopt}, 12));
+      wire::metadata_request some;
+      some.topics = {named("small")};
+      asking.spawn(ask("small", some, 12));
+      asking.spawn(ask("fetch", w.fetch_of("small", 0), 12));
+      asking.spawn(ask("versions", wire::api_versions_request{.client_software_name = "a", .client_software_version = "1"}, 3));
+      while (asking.size() > 0) co_await w.rt.sleep_for(1ms);
+    };
+    co_await run_then_close(body(), asking);
+    EXPECT_EQ(order.size(), 6u);
+    std::vector<std::string> last(order.end() - 3, order.end());
+    EXPECT_EQ(last, (std::vector<std::string>{"huge", "huge", "huge"}));
+  });
+}
+
+// The state goes on while a long answer is made.
+TEST(metadata, a_topic_that_goes_away_meanwhile_is_answered_as_it_was) {
+  broker_world w;
+  w.play([&]() -> awaitable<void> {
+    auto at = co_await w.make_topic("huge", 60'000);
+    wire::metadata_response answer;
+    task_group asking(w.rt.executor());
+    auto ask = [&]() -> awaitable<void> { answer = co_await w.ask(12, wire::metadata_request{.topics = std::nullopt}); };
+    auto body = [&]() -> awaitable<void> {
+      asking.spawn(ask());
+      (void)co_await w.replica.submit(metadata::delete_topic{at.topic});
+      while (asking.size() > 0) co_await w.rt.sleep_for(1ms);
+    };
+    co_await run_then_close(body(), asking);
+    EXPECT_TRUE(answer.topics.empty() || answer.topics[0].partitions.size() == 60'000u);
+  });
+}
+
 // Else a small request that repeats itself would have an answer of gigabytes.
 TEST(topics, what_is_asked_for_twice_is_answered_once) {
   broker_world w;

@@ -18,6 +18,7 @@ struct connection_context {
   std::string peer;                                           // address and port
   std::string client_software_name, client_software_version;  // from ApiVersions, "" before
   bool has_produced = false;  // for admits(): only producers are held back when the write buffer is full
+  std::shared_ptr<void> fetch_session;  // the handlers' (KIP-227); null: none
   turnstile produce_turns;
   // Answers leave in order, so one that holds memory waits for those before it: only who has none of them ahead that still
   // wants memory may take some. Else two requests of one connection could wait for each other, and everybody for them.

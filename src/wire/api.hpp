@@ -36,17 +36,29 @@ enum class api_key : std::int16_t {
   api_versions = 18,
   create_topics = 19,
   delete_topics = 20,
+  delete_records = 21,
   init_producer_id = 22,
+  offset_for_leader_epoch = 23,
+  describe_acls = 29,
   describe_configs = 32,
   alter_configs = 33,
+  describe_log_dirs = 35,
   create_partitions = 37,
   delete_groups = 42,
+  elect_leaders = 43,
   incremental_alter_configs = 44,
+  alter_partition_reassignments = 45,
+  list_partition_reassignments = 46,
   offset_delete = 47,
+  describe_client_quotas = 48,
+  describe_user_scram_credentials = 50,
+  describe_quorum = 55,
   describe_cluster = 60,
+  describe_producers = 61,
   consumer_group_heartbeat = 68,
   consumer_group_describe = 69,
   list_config_resources = 74,
+  describe_topic_partitions = 75,
 };
 
 struct api {
@@ -61,10 +73,10 @@ struct api {
 };
 
 inline constexpr std::array apis{
-    // Produce 12 stands for transactions with implicit partitions (KIP-890), 13 and Fetch 13 for topic ids in place of
-    // names.
-    api{api_key::produce, "Produce", {3, 11}, 0, 9, "idempotent producers; one batch per partition, format v2"},
-    api{api_key::fetch, "Fetch", {3, 12}, 3, 12, "long polls; every fetch is a full one, without a session"},
+    // Produce 12 differs from 11 within transactions only (KIP-890), and clients keep to 11 there until
+    // transaction.version 2 is finalized, which it is not. Produce 13 and Fetch 13 have topic ids in place of names.
+    api{api_key::produce, "Produce", {3, 13}, 0, 9, "idempotent producers; one batch per partition, format v2"},
+    api{api_key::fetch, "Fetch", {3, 18}, 3, 12, "long polls, fetch sessions"},
     api{api_key::list_offsets, "ListOffsets", {1, 11}, 1, 6, "by timestamp, exact to the record"},
     api{api_key::metadata, "Metadata", {0, 13}, 0, 9, "creates topics when asked to and allowed to"},
     api{api_key::offset_commit, "OffsetCommit", {2, 10}, 2, 8, ""},
@@ -79,17 +91,29 @@ inline constexpr std::array apis{
     api{api_key::api_versions, "ApiVersions", {0, 4}, 0, 3, "newer versions get the version 0 answer"},
     api{api_key::create_topics, "CreateTopics", {2, 7}, 2, 5, ""},
     api{api_key::delete_topics, "DeleteTopics", {1, 6}, 1, 4, ""},
+    api{api_key::delete_records, "DeleteRecords", {0, 2}, 0, 2, "moves the log start; the bytes are freed later"},
     api{api_key::init_producer_id, "InitProducerId", {0, 5}, 0, 2, "without a transactional id"},
+    api{api_key::offset_for_leader_epoch, "OffsetForLeaderEpoch", {2, 4}, 2, 4, "there is one epoch, 0"},
+    api{api_key::describe_acls, "DescribeAcls", {1, 3}, 1, 2, "there is no authorizer: SECURITY_DISABLED"},
     api{api_key::describe_configs, "DescribeConfigs", {1, 4}, 1, 4, ""},
     api{api_key::alter_configs, "AlterConfigs", {0, 2}, 0, 2, "replaces all settings of a topic or group"},
+    api{api_key::describe_log_dirs, "DescribeLogDirs", {1, 4}, 1, 2, "bytes per partition, in the object store"},
     api{api_key::create_partitions, "CreatePartitions", {0, 3}, 0, 2, ""},
     api{api_key::delete_groups, "DeleteGroups", {0, 2}, 0, 2, ""},
+    api{api_key::elect_leaders, "ElectLeaders", {0, 2}, 0, 2, "never needed"},
     api{api_key::incremental_alter_configs, "IncrementalAlterConfigs", {0, 1}, 0, 1, "of topics and groups"},
+    api{api_key::alter_partition_reassignments, "AlterPartitionReassignments", {0, 1}, 0, 0, "refused: there are no replicas"},
+    api{api_key::list_partition_reassignments, "ListPartitionReassignments", {0, 0}, 0, 0, "there are none"},
     api{api_key::offset_delete, "OffsetDelete", {0, 0}, 0, never.first, ""},
+    api{api_key::describe_client_quotas, "DescribeClientQuotas", {0, 1}, 0, 1, "there are none"},
+    api{api_key::describe_user_scram_credentials, "DescribeUserScramCredentials", {0, 0}, 0, 0, "there are none"},
+    api{api_key::describe_quorum, "DescribeQuorum", {0, 2}, 0, 0, "the asked agent, with the log's end"},
     api{api_key::describe_cluster, "DescribeCluster", {0, 2}, 0, 0, ""},
+    api{api_key::describe_producers, "DescribeProducers", {0, 0}, 0, 0, ""},
     api{api_key::consumer_group_heartbeat, "ConsumerGroupHeartbeat", {0, 1}, 0, 0, "assignors uniform and range; patterns in RE2's syntax"},
     api{api_key::consumer_group_describe, "ConsumerGroupDescribe", {0, 1}, 0, 0, ""},
     api{api_key::list_config_resources, "ListConfigResources", {0, 1}, 0, 0, ""},
+    api{api_key::describe_topic_partitions, "DescribeTopicPartitions", {0, 0}, 0, 0, ""},
 };
 
 // nullptr when no such API is served.

@@ -143,11 +143,16 @@ TEST(api, table_is_as_promised) {
     ranges +=
         std::string(row.name) + " " + std::to_string(row.served.first) + "-" + std::to_string(row.served.last) + "\n";
   EXPECT_EQ(ranges,
-            "Produce 3-11\nFetch 3-12\nListOffsets 1-11\nMetadata 0-13\nOffsetCommit 2-10\nOffsetFetch 1-10\n"
-            "FindCoordinator 0-6\nJoinGroup 0-9\nHeartbeat 0-4\nLeaveGroup 0-5\nSyncGroup 0-5\nDescribeGroups 0-6\nListGroups 0-5\n"
-            "ApiVersions 0-4\nCreateTopics 2-7\nDeleteTopics 1-6\nInitProducerId 0-5\n"
-            "DescribeConfigs 1-4\nAlterConfigs 0-2\nCreatePartitions 0-3\nDeleteGroups 0-2\nIncrementalAlterConfigs 0-1\nOffsetDelete 0-0\n"
-            "DescribeCluster 0-2\nConsumerGroupHeartbeat 0-1\nConsumerGroupDescribe 0-1\nListConfigResources 0-1\n");
+            "Produce 3-13\nFetch 3-18\nListOffsets 1-11\nMetadata 0-13\nOffsetCommit 2-10\nOffsetFetch 1-10\n"
+            "FindCoordinator 0-6\nJoinGroup 0-9\nHeartbeat 0-4\nLeaveGroup 0-5\nSyncGroup 0-5\n"
+            "DescribeGroups 0-6\nListGroups 0-5\nApiVersions 0-4\nCreateTopics 2-7\nDeleteTopics 1-6\n"
+            "DeleteRecords 0-2\nInitProducerId 0-5\nOffsetForLeaderEpoch 2-4\nDescribeAcls 1-3\n"
+            "DescribeConfigs 1-4\nAlterConfigs 0-2\nDescribeLogDirs 1-4\nCreatePartitions 0-3\n"
+            "DeleteGroups 0-2\nElectLeaders 0-2\nIncrementalAlterConfigs 0-1\nAlterPartitionReassignments 0-1\n"
+            "ListPartitionReassignments 0-0\nOffsetDelete 0-0\nDescribeClientQuotas 0-1\n"
+            "DescribeUserScramCredentials 0-0\nDescribeQuorum 0-2\nDescribeCluster 0-2\nDescribeProducers 0-0\n"
+            "ConsumerGroupHeartbeat 0-1\nConsumerGroupDescribe 0-1\nListConfigResources 0-1\n"
+            "DescribeTopicPartitions 0-0\n");
   EXPECT_EQ(find_api(api_key::produce)->shown_first, 0);
   for (const auto& row : apis)
     if (row.key != api_key::produce) EXPECT_EQ(row.shown_first, row.served.first) << row.name;
@@ -159,12 +164,12 @@ TEST(api, table_is_as_promised) {
   EXPECT_EQ(name_of(api_key{999}), "999");
   EXPECT_FALSE(is_served(api_key::produce, 2));
   EXPECT_TRUE(is_served(api_key::produce, 3));
-  EXPECT_FALSE(is_served(api_key::produce, 12));
+  EXPECT_FALSE(is_served(api_key::produce, 14));
 }
 
 TEST(api, table_as_markdown) {
   auto table = apis_as_markdown();
-  EXPECT_NE(table.find("| 0 | Produce | 3–11 |"), std::string::npos) << table;
+  EXPECT_NE(table.find("| 0 | Produce | 3–13 |"), std::string::npos) << table;
   EXPECT_EQ(std::ranges::count(table, '\n'), std::ptrdiff_t(apis.size()) + 2);
 }
 }  // namespace

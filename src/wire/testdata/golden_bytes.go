@@ -22,6 +22,10 @@ func fill(value reflect.Value) {
 	case reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		bits := value.Type().Bits()
 		value.SetInt((counter*0x0107050d030b0211 + 5) << (64 - bits) >> (64 - bits))
+	case reflect.Uint16:
+		value.SetUint(uint64(counter*0x0307) & 0xffff)
+	case reflect.Float64:
+		value.SetFloat(float64(counter) + 0.25)
 	case reflect.String:
 		value.SetString(fmt.Sprintf("franz-%d", counter))
 	case reflect.Pointer:
@@ -73,7 +77,8 @@ func main() {
 	for _, argument := range os.Args[1:] {
 		var key, first, last int16
 		fmt.Sscanf(argument, "%d:%d-%d", &key, &first, &last)
-		name := strings.Replace(kmsg.NameForKey(key), "ID", "Id", 1) // as Kafka spells it
+		// As Kafka spells it.
+		name := strings.NewReplacer("ID", "Id", "ACLs", "Acls", "SCRAM", "Scram", "PartitionAssignments", "PartitionReassignments").Replace(kmsg.NameForKey(key))
 		for version := first; version <= last; version++ {
 			counter = int64(version) * 10
 			request := kmsg.RequestForKey(key)

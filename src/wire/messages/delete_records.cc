@@ -1,0 +1,7 @@
+#include "wire/messages/delete_records.hpp"
+
+#include "wire/codec.hpp"
+
+namespace yaks::wire {
+YAKS_WIRE_API(delete_records);
+}  // namespace yaks::wire

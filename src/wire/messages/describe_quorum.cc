@@ -1,0 +1,7 @@
+#include "wire/messages/describe_quorum.hpp"
+
+#include "wire/codec.hpp"
+
+namespace yaks::wire {
+YAKS_WIRE_API(describe_quorum);
+}  // namespace yaks::wire
