@@ -28,6 +28,13 @@ constexpr command commands[] = {
     {"storage", "print what is stored, and what will be deleted when and why (--json, --list, --dry-run)", print_storage},
     {"settings", "print every setting with its value and where it came from (--markdown: the README's table)", print_settings},
     {"apis", "print the Kafka APIs and versions that are served, as a table", print_apis},
+    {"topic-settings", "print the settings that topics and groups may have, as a table", print_topic_settings},
+    {"topics", "list, describe, create, delete and grow topics (of any Kafka cluster, as the four below)",
+     [](std::span<const std::string> a) { return run_client("topics", a); }},
+    {"groups", "list, describe, delete and reset consumer groups", [](std::span<const std::string> a) { return run_client("groups", a); }},
+    {"configs", "show and change settings of topics", [](std::span<const std::string> a) { return run_client("configs", a); }},
+    {"produce", "write lines of standard input as records", [](std::span<const std::string> a) { return run_client("produce", a); }},
+    {"consume", "print records, alone or in a group", [](std::span<const std::string> a) { return run_client("consume", a); }},
     {"version", "print the version", print_version},
 };
 
@@ -37,12 +44,12 @@ int usage(std::FILE* to, int code) {
              "\n"
              "usage: yaks COMMAND [flags]\n"
              "\n");
-  for (const auto& c : commands) fmt::print(to, "  {:<10} {}\n", c.name, c.summary);
+  for (const auto& c : commands) fmt::print(to, "  {:<14} {}\n", c.name, c.summary);
   fmt::print(to,
              "\n"
              "`yaks COMMAND --help` says more. To try it: `yaks agent`, then in another terminal\n"
-             "  echo hello | kcat -b localhost:9092 -t greetings -P\n"
-             "  kcat -b localhost:9092 -t greetings -C -e\n");
+             "  echo hello | yaks produce greetings\n"
+             "  yaks consume greetings --until-end\n");
   return code;
 }
 }  // namespace

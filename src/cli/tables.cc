@@ -5,6 +5,7 @@
 
 #include "cli/commands.hpp"
 #include "config/load.hpp"
+#include "model/config_tables.hpp"
 #include "wire/api.hpp"
 
 namespace yaks::cli {
@@ -35,6 +36,15 @@ int print_apis(std::span<const std::string> arguments) {
     return 0;
   }
   fmt::print("{}", wire::apis_as_markdown());
+  return 0;
+}
+
+int print_topic_settings(std::span<const std::string> arguments) {
+  if (config::asks_for_help(arguments)) {
+    fmt::print("usage: yaks topic-settings\n\nPrints the settings that topics and groups may have, as docs/topic-settings.md shows them.\n");
+    return 0;
+  }
+  fmt::print("{}", configs_as_markdown());
   return 0;
 }
 }  // namespace yaks::cli

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "base/check.hpp"
+#include "model/config_tables.hpp"
 
 namespace yaks {
 namespace {
@@ -287,6 +288,23 @@ std::optional<std::string> reject_group_configs(const config_values& set) {
   auto s = group_settings::of(&set);
   if (s.consumer_session_timeout_ms > s.consumer_heartbeat_interval_ms) return std::nullopt;
   return "consumer.session.timeout.ms must be greater than consumer.heartbeat.interval.ms";
+}
+
+std::string configs_as_markdown() {
+  std::string text;
+  for (auto [title, table] : {std::pair{"topic", topic_configs()}, {"group", group_configs()}}) {
+    text += fmt::format("| {} setting | default | values | |\n|---|---|---|---|\n", title);
+    for (const auto& c : table) {
+      std::string allowed(c.allowed);
+      for (std::size_t at = 0; (at = allowed.find('|', at)) != allowed.npos; at += 4) allowed.replace(at, 1, " or ");
+      for (std::size_t at = 0; (at = allowed.find(',', at)) != allowed.npos; at += 2) allowed.replace(at, 1, ", ");
+      text += fmt::format("| `{}` | {} | {} | {} |\n", c.name, c.default_value.empty() ? "" : fmt::format("`{}`", c.default_value),
+                          allowed, c.documentation);
+    }
+    text += "\n";
+  }
+  text.pop_back();
+  return text;
 }
 
 topic_settings topic_settings::of(const config_values& set) {

@@ -9,6 +9,7 @@
 #include <sstream>
 #include <vector>
 
+#include "model/config_tables.hpp"
 #include "model/topic_name.hpp"
 
 namespace yaks {
@@ -139,6 +140,14 @@ TEST(topic_settings, are_the_defaults_until_something_is_set) {
 TEST(topic_settings, values_that_are_none_count_as_the_default) {
   EXPECT_EQ(topic_settings::of({{"retention.ms", "soon"}, {"compression.type", "magic"}, {"new.setting", "1"}}),
             topic_settings());
+}
+
+// `yaks topic-settings` prints it.
+TEST(topic_config, the_page_about_them_is_up_to_date) {
+  std::ifstream file(YAKS_SOURCE_DIR "/docs/topic-settings.md");
+  std::stringstream text;
+  text << file.rdbuf();
+  EXPECT_NE(text.str().find(configs_as_markdown()), std::string::npos) << configs_as_markdown();
 }
 
 TEST(topic_name, follows_kafkas_rule) {
