@@ -74,9 +74,6 @@ public class Tools {
         has(settings, "max.message.bytes=2000000");
         has(settings, "cleanup.policy=compact,delete");
         if (settings.contains("retention.ms=3600000")) fail("a setting was not deleted: " + settings);
-        tool(configs, "--alter", "--group", topic + "-group", "--add-config", "consumer.session.timeout.ms=50000");
-        for (int i = 0; i < 50 && !tool(configs, "--describe", "--group", topic + "-group").contains("50000"); i++) Thread.sleep(100);
-        has(tool(configs, "--describe", "--group", topic + "-group"), "consumer.session.timeout.ms=50000");
         has(tool(configs, "--describe", "--all", "--topic", topic), "min.insync.replicas=1");
         tool(configs, "--describe", "--entity-type", "brokers", "--all");
         tool(configs, "--describe", "--entity-type", "users");

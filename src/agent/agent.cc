@@ -130,6 +130,10 @@ agent::agent(runtime& rt, std::unique_ptr<listener> serving, metadata::metastore
                        [this] { return double(fetch_memory_.bytes_max()); });
   metrics.add_callback("yaks_fetch_memory_waiting", "Fetches that wait for memory.",
                        [this] { return double(fetch_memory_.waiting()); });
+  metrics.add_callback("yaks_fetch_sessions", "Fetch sessions (KIP-227) of connected clients.",
+                       [this] { return double(services_.fetch_sessions.sessions()); });
+  metrics.add_callback("yaks_fetch_session_partitions", "Partitions that fetch sessions remember; bounded.",
+                       [this] { return double(services_.fetch_sessions.partitions()); });
   metrics.add_callback("yaks_fetch_waiting", "Fetches that wait for data (long polls).", [this] { return double(waiting_.size()); });
   metrics.add_callback("yaks_ready", "1 while clients are served and the log is fresh.", [this] { return is_ready() ? 1.0 : 0.0; });
 }
