@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "handlers/handlers.hpp"
+#include "handlers/pieces.hpp"
 #include "handlers/topics.hpp"
 #include "model/topic_config.hpp"
 
@@ -115,7 +116,10 @@ awaitable<wire::describe_configs_response> describe_configs(services& s, const w
   wire::describe_configs_response answer;
   // All of one resource's settings once: with their documentation they are a thousand times as long as its name.
   std::set<std::pair<std::int8_t, std::string_view>> answered;
+  pieces made(s);
   for (const auto& asked : request.resources) {
+    constexpr std::size_t cost = 40;  // as many settings as partitions
+    co_await made.next(cost);
     if (!asked.configuration_keys && !answered.emplace(asked.resource_type, asked.resource_name).second) continue;
     auto& out = answer.results.emplace_back();
     out.resource_type = asked.resource_type;

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "handlers/handlers.hpp"
+#include "handlers/pieces.hpp"
 
 namespace yaks::handlers {
 namespace {
@@ -34,15 +35,26 @@ awaitable<wire::describe_log_dirs_response> describe_log_dirs(services& s,
     }
     if (!out.partitions.empty()) all.topics.push_back(std::move(out));
   };
+  pieces made(s);
   if (!request.topics) {
-    for (const auto& [name, topic] : s.log.current().topics_by_name()) add(*topic, nullptr);
+    std::vector<std::string> names;
+    for (const auto& [name, topic] : s.log.current().topics_by_name()) names.push_back(name);
+    for (const auto& name : names) {
+      const auto* topic = s.log.current().find_topic(name);
+      if (!topic) continue;  // deleted between two pieces
+      add(*topic, nullptr);
+      co_await made.next(topic->partitions.size());
+    }
     co_return answer;
   }
   // Each partition once, however often it is asked for; what does not exist is left out, as in Kafka.
   std::map<std::string_view, std::set<std::int32_t>> wanted;
   for (const auto& t : *request.topics) wanted[t.topic].insert(t.partitions.begin(), t.partitions.end());
   for (const auto& [name, partitions] : wanted)
-    if (const auto* topic = s.log.current().find_topic(name)) add(*topic, &partitions);
+    if (const auto* topic = s.log.current().find_topic(name)) {
+      add(*topic, &partitions);
+      co_await made.next(topic->partitions.size());
+    }
   co_return answer;
 }
 }  // namespace yaks::handlers

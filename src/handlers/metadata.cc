@@ -1,6 +1,4 @@
 #include <algorithm>
-#include <boost/asio/post.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <optional>
 #include <set>
 #include <span>
@@ -8,6 +6,7 @@
 
 #include "handlers/authorized_operations.hpp"
 #include "handlers/handlers.hpp"
+#include "handlers/pieces.hpp"
 #include "handlers/topics.hpp"
 #include "model/topic_name.hpp"
 
@@ -25,7 +24,8 @@ struct described_topic {
 };
 awaitable<void> describe_partitions(services& s, std::vector<membership::broker> near, wire::metadata_response& answer,
                                     std::vector<described_topic> topics) {
-  std::size_t all = 0, in_piece = 0;
+  std::size_t all = 0;
+  pieces made(s);
   for (const auto& t : topics) all += t.partitions;
   std::optional<turnstile::turn> turn;
   if (all > partitions_per_piece) {  // one at a time: it takes memory
@@ -36,11 +36,9 @@ awaitable<void> describe_partitions(services& s, std::vector<membership::broker>
     auto& out = answer.topics[t.place];
     topic_id id(out.topic_id);
     out.partitions.reserve(t.partitions);
+    co_await made.next(1);
     for (std::size_t i = 0; i < t.partitions; ++i) {
-      if (++in_piece > partitions_per_piece) {
-        in_piece = 0;
-        co_await asio::post(s.rt.executor(), asio::use_awaitable);
-      }
+      if (i % 100 == 99) co_await made.next(100);
       auto& p = out.partitions.emplace_back();
       p.partition_index = std::int32_t(i);
       p.leader_id = membership::favourite(near, membership::routing_key({id, partition_index(std::int32_t(i))})).id.value();
