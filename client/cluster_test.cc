@@ -1,5 +1,6 @@
 // Goal: the commands do what they say against a cluster that is not ours. Method: librdkafka's mock cluster, in this process;
-// what is printed is captured. (It knows topics, records and groups; settings are tried by compat/ on real ones.)
+// what is printed is captured. (Groups and settings are tried by
+// compat/ on real ones.)
 #include <gtest/gtest.h>
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
@@ -69,15 +70,6 @@ TEST_F(mock, topics_are_shown_with_their_offsets) {
             "greetings          1       1      0    0        0\n");
   std::tie(code, text) = yaks({"topics", "list", "--json"});
   EXPECT_EQ(nlohmann::json::parse(text), (nlohmann::json{{{"topic", "greetings"}, {"partitions", 2}}}));
-}
-
-TEST_F(mock, a_group_goes_on_where_it_has_stopped) {
-  (void)produce("1\n2\n3\n", {"produce", "greetings", "-p", "0"});
-  auto [code, text] = yaks({"consume", "greetings", "--group", "g", "--count", "2", "-X", "session.timeout.ms=2000"});
-  EXPECT_EQ(text, "1\n2\n");
-  std::tie(code, text) = yaks({"consume", "greetings", "--group", "g", "--count", "1", "-X", "session.timeout.ms=2000"});
-  EXPECT_EQ(code, 0);
-  EXPECT_EQ(text, "3\n");
 }
 
 TEST_F(mock, wrong_use_and_failures_have_their_own_codes) {

@@ -91,7 +91,7 @@ inline constexpr std::array apis{
     api{api_key::api_versions, "ApiVersions", {0, 4}, 0, 3, "newer versions get the version 0 answer"},
     api{api_key::create_topics, "CreateTopics", {2, 7}, 2, 5, ""},
     api{api_key::delete_topics, "DeleteTopics", {1, 6}, 1, 4, ""},
-    api{api_key::delete_records, "DeleteRecords", {0, 2}, 0, 2, "moves the log start; the bytes are freed later"},
+    api{api_key::delete_records, "DeleteRecords", {0, 2}, 0, 2, "moves the log start; upkeep frees the bytes"},
     api{api_key::init_producer_id, "InitProducerId", {0, 5}, 0, 2, "without a transactional id"},
     api{api_key::offset_for_leader_epoch, "OffsetForLeaderEpoch", {2, 4}, 2, 4, "there is one epoch, 0"},
     api{api_key::describe_acls, "DescribeAcls", {1, 3}, 1, 2, "there is no authorizer: SECURITY_DISABLED"},
