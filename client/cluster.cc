@@ -61,7 +61,8 @@ std::vector<topic_info> topics(rd_kafka_t* client, const options& common, const 
 
 offsets offsets_of(rd_kafka_t* client, const options& common, const std::string& topic, std::int32_t partition) {
   offsets found{};
-  auto error = rd_kafka_query_watermark_offsets(client, topic.c_str(), partition, &found.first, &found.end, common.timeout_ms);
+  auto error =
+      rd_kafka_query_watermark_offsets(client, topic.c_str(), partition, &found.first, &found.end, common.timeout_ms);
   if (error) throw failed(fmt::format("{}-{}: {}", topic, partition, rd_kafka_err2str(error)));
   return found;
 }
@@ -70,7 +71,8 @@ owned<rd_kafka_event_t> call(rd_kafka_t* client, const options& common, rd_kafka
                              const std::function<void(rd_kafka_AdminOptions_t*, rd_kafka_queue_t*)>& start) {
   std::unique_ptr<rd_kafka_AdminOptions_t, decltype(&rd_kafka_AdminOptions_destroy)> admin(
       rd_kafka_AdminOptions_new(client, what), rd_kafka_AdminOptions_destroy);
-  std::unique_ptr<rd_kafka_queue_t, decltype(&rd_kafka_queue_destroy)> queue(rd_kafka_queue_new(client), rd_kafka_queue_destroy);
+  std::unique_ptr<rd_kafka_queue_t, decltype(&rd_kafka_queue_destroy)> queue(rd_kafka_queue_new(client),
+                                                                             rd_kafka_queue_destroy);
   char words[512];
   rd_kafka_AdminOptions_set_request_timeout(admin.get(), common.timeout_ms, words, sizeof words);
   start(admin.get(), queue.get());

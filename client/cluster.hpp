@@ -45,7 +45,8 @@ struct offsets {
 };
 offsets offsets_of(rd_kafka_t* client, const options& common, const std::string& topic, std::int32_t partition);
 
-// Starts an administrative call with `start(options, queue)` and waits for its event. Throws where the call as a whole failed.
+// Starts an administrative call with `start(options, queue)` and waits for its event. Throws where the call as a whole
+// failed.
 owned<rd_kafka_event_t> call(rd_kafka_t* client, const options& common, rd_kafka_admin_op_t what,
                              const std::function<void(rd_kafka_AdminOptions_t*, rd_kafka_queue_t*)>& start);
 // "NAME: what is wrong", for each that went wrong, as one failure.

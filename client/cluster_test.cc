@@ -1,6 +1,5 @@
-// Goal: the commands do what they say against a cluster that is not ours. Method: librdkafka's mock cluster, in this process;
-// what is printed is captured. (Groups and settings are tried by
-// compat/ on real ones.)
+// Goal: the commands do what they say against a cluster that is not ours. Method: librdkafka's mock cluster, in this
+// process; what is printed is captured. (Groups and settings are tried by compat/ on real ones.)
 #include <gtest/gtest.h>
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>

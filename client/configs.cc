@@ -22,7 +22,9 @@ struct setting {
   bool is_default, is_read_only, is_sensitive;
 };
 
-rd_kafka_ResourceType_t type_of(const std::string& kind) { return kind == "topic" ? RD_KAFKA_RESOURCE_TOPIC : RD_KAFKA_RESOURCE_BROKER; }
+rd_kafka_ResourceType_t type_of(const std::string& kind) {
+  return kind == "topic" ? RD_KAFKA_RESOURCE_TOPIC : RD_KAFKA_RESOURCE_BROKER;
+}
 
 std::unique_ptr<rd_kafka_ConfigResource_t, decltype(&rd_kafka_ConfigResource_destroy)> resource_of(const arguments& a) {
   return {rd_kafka_ConfigResource_new(type_of(a.kind), a.name.c_str()), rd_kafka_ConfigResource_destroy};
@@ -34,7 +36,8 @@ std::vector<setting> read(rd_kafka_t* client, const options& common, const argum
   auto event = call(client, common, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS,
                     [&](auto* admin, auto* queue) { rd_kafka_DescribeConfigs(client, &raw, 1, admin, queue); });
   std::size_t resources = 0;
-  const auto** results = rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event.get()), &resources);
+  const auto** results =
+      rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event.get()), &resources);
   if (resources != 1) throw failed("the answer names another number of resources");
   if (auto error = rd_kafka_ConfigResource_error(results[0])) {
     const char* words = rd_kafka_ConfigResource_error_string(results[0]);
@@ -61,7 +64,8 @@ void show(const options& common, const arguments& a) {
   for (const auto& s : read(client.get(), common, a)) {
     if (!a.all && s.is_default) continue;
     out.add({s.name, s.is_sensitive ? "(hidden)" : s.value, s.source});
-    all[s.name] = {{"value", s.is_sensitive ? json(nullptr) : json(s.value)}, {"source", s.source}, {"read_only", s.is_read_only}};
+    all[s.name] = {
+        {"value", s.is_sensitive ? json(nullptr) : json(s.value)}, {"source", s.source}, {"read_only", s.is_read_only}};
   }
   if (common.json)
     fmt::print("{}\n", all.dump(2));
@@ -71,7 +75,8 @@ void show(const options& common, const arguments& a) {
     fmt::print("{}", out.text());
 }
 
-// The older call, which every version of Kafka has, replaces all of a topic's settings: those that it has are sent along.
+// The older call, which every version of Kafka has, replaces all of a topic's settings: those that it has are sent
+// along.
 void change(const options& common, const arguments& a, bool sets) {
   auto client = open(RD_KAFKA_PRODUCER, common);
   std::map<std::string, std::string> wanted;
@@ -86,12 +91,14 @@ void change(const options& common, const arguments& a, bool sets) {
     }
   }
   auto resource = resource_of(a);
-  for (const auto& [name, value] : wanted) rd_kafka_ConfigResource_set_config(resource.get(), name.c_str(), value.c_str());
+  for (const auto& [name, value] : wanted)
+    rd_kafka_ConfigResource_set_config(resource.get(), name.c_str(), value.c_str());
   auto* raw = resource.get();
   auto event = call(client.get(), common, RD_KAFKA_ADMIN_OP_ALTERCONFIGS,
                     [&](auto* admin, auto* queue) { rd_kafka_AlterConfigs(client.get(), &raw, 1, admin, queue); });
   std::size_t count = 0;
-  const auto** results = rd_kafka_AlterConfigs_result_resources(rd_kafka_event_AlterConfigs_result(event.get()), &count);
+  const auto** results =
+      rd_kafka_AlterConfigs_result_resources(rd_kafka_event_AlterConfigs_result(event.get()), &count);
   for (std::size_t i = 0; i < count; ++i)
     if (auto error = rd_kafka_ConfigResource_error(results[i])) {
       const char* words = rd_kafka_ConfigResource_error_string(results[i]);
@@ -109,7 +116,8 @@ void define(CLI::App& app, options& common) {
   shown->add_flag("-a,--all", a->all, "defaults too");
   shown->callback([&common, a] { show(common, *a); });
   for (bool sets : {true, false}) {
-    auto* changed = sets ? app.add_subcommand("set", "Change settings of a topic") : app.add_subcommand("unset", "Give settings of a topic their defaults again");
+    auto* changed = sets ? app.add_subcommand("set", "Change settings of a topic")
+                         : app.add_subcommand("unset", "Give settings of a topic their defaults again");
     changed->add_option("KIND", a->kind, "topic")->required()->check(CLI::IsMember({"topic"}));
     changed->add_option("NAME", a->name)->required();
     changed->add_option(sets ? "NAME=VALUE" : "SETTING", a->changes)->required();

@@ -115,14 +115,18 @@ void run(const options& common, const arguments& a) {
 
 std::string check_place(const std::string& text) {
   if (text == "earliest" || text == "latest") return {};
-  return !text.empty() && text.size() <= 18 && text.find_first_not_of("0123456789") == text.npos ? "" : "neither earliest nor latest nor an offset";
+  return !text.empty() && text.size() <= 18 && text.find_first_not_of("0123456789") == text.npos
+             ? ""
+             : "neither earliest nor latest nor an offset";
 }
 
 void define(CLI::App& app, options& common) {
   auto a = std::make_shared<arguments>();
   app.add_option("TOPIC", a->topics)->required();
   auto* group = app.add_option("-g,--group", a->group, "as a member of this group: goes on where it has committed");
-  app.add_option("--from", a->from, "earliest, latest or an offset; in a group, where nothing is committed")->check(check_place)->capture_default_str();
+  app.add_option("--from", a->from, "earliest, latest or an offset; in a group, where nothing is committed")
+      ->check(check_place)
+      ->capture_default_str();
   app.add_option("-p,--partition", a->partition, "only this one")->check(CLI::NonNegativeNumber)->excludes(group);
   app.add_option("-n,--count", a->count, "end after so many records");
   app.add_flag("-e,--until-end", a->until_end, "end where the partitions do");

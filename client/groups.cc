@@ -53,10 +53,12 @@ struct group_info {
 
 group_info members_of(rd_kafka_t* client, const options& common, const std::string& name) {
   const char* wanted[] = {name.c_str()};
-  auto event = call(client, common, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS,
-                    [&](auto* admin, auto* queue) { rd_kafka_DescribeConsumerGroups(client, wanted, 1, admin, queue); });
+  auto event = call(client, common, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS, [&](auto* admin, auto* queue) {
+    rd_kafka_DescribeConsumerGroups(client, wanted, 1, admin, queue);
+  });
   std::size_t count = 0;
-  const auto** groups = rd_kafka_DescribeConsumerGroups_result_groups(rd_kafka_event_DescribeConsumerGroups_result(event.get()), &count);
+  const auto** groups =
+      rd_kafka_DescribeConsumerGroups_result_groups(rd_kafka_event_DescribeConsumerGroups_result(event.get()), &count);
   if (count != 1) throw failed("the answer names another number of groups");
   if (const auto* error = rd_kafka_ConsumerGroupDescription_error(groups[0]))
     throw failed(fmt::format("{}: {}", name, rd_kafka_error_string(error)));
@@ -80,16 +82,20 @@ std::map<place, std::int64_t> committed_of(rd_kafka_t* client, const options& co
   std::unique_ptr<rd_kafka_ListConsumerGroupOffsets_t, decltype(&rd_kafka_ListConsumerGroupOffsets_destroy)> wanted(
       rd_kafka_ListConsumerGroupOffsets_new(name.c_str(), nullptr), rd_kafka_ListConsumerGroupOffsets_destroy);
   auto* raw = wanted.get();
-  auto event = call(client, common, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS,
-                    [&](auto* admin, auto* queue) { rd_kafka_ListConsumerGroupOffsets(client, &raw, 1, admin, queue); });
+  auto event = call(client, common, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, [&](auto* admin, auto* queue) {
+    rd_kafka_ListConsumerGroupOffsets(client, &raw, 1, admin, queue);
+  });
   std::size_t count = 0;
-  const auto** groups = rd_kafka_ListConsumerGroupOffsets_result_groups(rd_kafka_event_ListConsumerGroupOffsets_result(event.get()), &count);
+  const auto** groups = rd_kafka_ListConsumerGroupOffsets_result_groups(
+      rd_kafka_event_ListConsumerGroupOffsets_result(event.get()), &count);
   std::map<place, std::int64_t> out;
   for (std::size_t i = 0; i < count; ++i) {
-    if (const auto* error = rd_kafka_group_result_error(groups[i])) throw failed(fmt::format("{}: {}", name, rd_kafka_error_string(error)));
+    if (const auto* error = rd_kafka_group_result_error(groups[i]))
+      throw failed(fmt::format("{}: {}", name, rd_kafka_error_string(error)));
     const auto* partitions = rd_kafka_group_result_partitions(groups[i]);
     for (int p = 0; partitions && p < partitions->cnt; ++p)
-      if (partitions->elems[p].offset >= 0) out[{partitions->elems[p].topic, partitions->elems[p].partition}] = partitions->elems[p].offset;
+      if (partitions->elems[p].offset >= 0)
+        out[{partitions->elems[p].topic, partitions->elems[p].partition}] = partitions->elems[p].offset;
   }
   return out;
 }
@@ -108,15 +114,20 @@ void describe(const options& common, const arguments& a) {
       auto end = offsets_of(client.get(), common, where.first, where.second).end;
       auto found = committed.find(where);
       bool has = found != committed.end();
-      out.add({where.first, std::to_string(where.second), has ? std::to_string(found->second) : "-", std::to_string(end),
-               has ? std::to_string(end - found->second) : "-", owner.client.empty() ? "-" : owner.client,
-               owner.host.empty() ? "-" : owner.host, owner.member.empty() ? "-" : owner.member});
+      out.add({where.first, std::to_string(where.second), has ? std::to_string(found->second) : "-",
+               std::to_string(end), has ? std::to_string(end - found->second) : "-",
+               owner.client.empty() ? "-" : owner.client, owner.host.empty() ? "-" : owner.host,
+               owner.member.empty() ? "-" : owner.member});
       json row = {{"topic", where.first}, {"partition", where.second}, {"committed", nullptr}, {"end", end}};
       if (has) row["committed"] = found->second;
       if (!owner.member.empty()) row["member"] = {{"id", owner.member}, {"client", owner.client}, {"host", owner.host}};
       partitions.push_back(std::move(row));
     }
-    all.push_back({{"group", name}, {"state", group.state}, {"assignor", group.assignor}, {"members", group.members}, {"partitions", partitions}});
+    all.push_back({{"group", name},
+                   {"state", group.state},
+                   {"assignor", group.assignor},
+                   {"members", group.members},
+                   {"partitions", partitions}});
     if (!common.json)
       fmt::print("{}: {}, {} members{}\n{}", name, group.state, group.members,
                  group.assignor.empty() ? "" : ", assigned by " + group.assignor, out.empty() ? "" : out.text());
@@ -158,25 +169,32 @@ void reset(const options& common, const arguments& a) {
   for (const auto& t : topics(client.get(), common, a.topic))
     for (const auto& p : t.partitions) {
       auto at = offsets_of(client.get(), common, t.name, p.id);
-      std::int64_t offset = a.to == "earliest" ? at.first : a.to == "latest" ? at.end : std::clamp<std::int64_t>(std::stoll(a.to), at.first, at.end);
+      std::int64_t offset = a.to == "earliest" ? at.first
+                            : a.to == "latest" ? at.end
+                                               : std::clamp<std::int64_t>(std::stoll(a.to), at.first, at.end);
       rd_kafka_topic_partition_list_add(to.get(), t.name.c_str(), p.id)->offset = offset;
       out.add({t.name, std::to_string(p.id), std::to_string(offset)});
       all.push_back({{"topic", t.name}, {"partition", p.id}, {"offset", offset}});
     }
   std::unique_ptr<rd_kafka_AlterConsumerGroupOffsets_t, decltype(&rd_kafka_AlterConsumerGroupOffsets_destroy)> wanted(
-      rd_kafka_AlterConsumerGroupOffsets_new(a.names.front().c_str(), to.get()), rd_kafka_AlterConsumerGroupOffsets_destroy);
+      rd_kafka_AlterConsumerGroupOffsets_new(a.names.front().c_str(), to.get()),
+      rd_kafka_AlterConsumerGroupOffsets_destroy);
   auto* raw = wanted.get();
-  auto event = call(client.get(), common, RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS,
-                    [&](auto* admin, auto* queue) { rd_kafka_AlterConsumerGroupOffsets(client.get(), &raw, 1, admin, queue); });
+  auto event = call(client.get(), common, RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS, [&](auto* admin, auto* queue) {
+    rd_kafka_AlterConsumerGroupOffsets(client.get(), &raw, 1, admin, queue);
+  });
   std::size_t count = 0;
-  const auto** results = rd_kafka_AlterConsumerGroupOffsets_result_groups(rd_kafka_event_AlterConsumerGroupOffsets_result(event.get()), &count);
+  const auto** results = rd_kafka_AlterConsumerGroupOffsets_result_groups(
+      rd_kafka_event_AlterConsumerGroupOffsets_result(event.get()), &count);
   std::vector<std::string> failures;
   for (std::size_t i = 0; i < count; ++i) {
-    if (const auto* error = rd_kafka_group_result_error(results[i])) failures.emplace_back(rd_kafka_error_string(error));
+    if (const auto* error = rd_kafka_group_result_error(results[i]))
+      failures.emplace_back(rd_kafka_error_string(error));
     const auto* partitions = rd_kafka_group_result_partitions(results[i]);
     for (int p = 0; partitions && p < partitions->cnt; ++p)
       if (auto error = partitions->elems[p].err)
-        failures.push_back(fmt::format("{}-{}: {}", partitions->elems[p].topic, partitions->elems[p].partition, rd_kafka_err2str(error)));
+        failures.push_back(fmt::format("{}-{}: {}", partitions->elems[p].topic, partitions->elems[p].partition,
+                                       rd_kafka_err2str(error)));
   }
   throw_failures(failures);
   fmt::print("{}", common.json ? all.dump(2) + "\n" : out.text());
@@ -184,7 +202,9 @@ void reset(const options& common, const arguments& a) {
 
 std::string check_place(const std::string& text) {
   if (text == "earliest" || text == "latest") return {};
-  return !text.empty() && text.size() <= 18 && text.find_first_not_of("0123456789") == text.npos ? "" : "neither earliest nor latest nor an offset";
+  return !text.empty() && text.size() <= 18 && text.find_first_not_of("0123456789") == text.npos
+             ? ""
+             : "neither earliest nor latest nor an offset";
 }
 
 void define(CLI::App& app, options& common) {

@@ -1,3 +1,5 @@
 #include "client/options.hpp"
 
-int main(int argc, char** argv) { return yaks::client::run({argv + 1, argv + argc}); }
+int main(int argc, char** argv) {
+  return yaks::client::run({argv + 1, argv + argc});
+}

@@ -18,9 +18,12 @@ int run(const std::vector<std::string>& arguments) {
     sub->add_option("-b,--brokers", common.brokers, "HOST:PORT of some brokers, separated by commas")
         ->envname("YAKS_BROKERS")
         ->capture_default_str();
-    sub->add_option("-X", common.properties, "name=value: a property of librdkafka; may be repeated")->allow_extra_args(false);
+    sub->add_option("-X", common.properties, "name=value: a property of librdkafka; may be repeated")
+        ->allow_extra_args(false);
     sub->add_flag("--json", common.json, "print JSON");
-    sub->add_option("--timeout-ms", common.timeout_ms, "how long a call may take")->check(CLI::PositiveNumber)->capture_default_str();
+    sub->add_option("--timeout-ms", common.timeout_ms, "how long a call may take")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
     sub->fallthrough(false);
     c->define(*sub, common);
     for (auto* action : sub->get_subcommands({})) action->fallthrough();  // the flags above may come last

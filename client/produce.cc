@@ -41,7 +41,9 @@ void on_delivery(rd_kafka_t*, const rd_kafka_message_t* m, void* opaque) {
 
 void run(const options& common, const arguments& a) {
   tally done{.stored = {}, .last_failure = {}, .prints_each = common.json};
-  auto client = open(RD_KAFKA_PRODUCER, common, {{"enable.idempotence", "true"}, {"compression.type", a.compression}, {"linger.ms", "5"}}, on_delivery, &done);
+  auto client = open(RD_KAFKA_PRODUCER, common,
+                     {{"enable.idempotence", "true"}, {"compression.type", a.compression}, {"linger.ms", "5"}},
+                     on_delivery, &done);
   auto timeout = common.timeout_ms;
   std::string line;
   while (std::getline(std::cin, line)) {
@@ -64,9 +66,9 @@ void run(const options& common, const arguments& a) {
     const std::size_t value_size = is_null ? 0 : line.size();
     for (;;) {
       auto error = rd_kafka_producev(client.get(), RD_KAFKA_V_TOPIC(a.topic.c_str()), RD_KAFKA_V_PARTITION(a.partition),
-                                     RD_KAFKA_V_KEY(key_bytes, key_size),
-                                     RD_KAFKA_V_VALUE(value_bytes, value_size),
-                                     RD_KAFKA_V_HEADERS(headers.get()), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
+                                     RD_KAFKA_V_KEY(key_bytes, key_size), RD_KAFKA_V_VALUE(value_bytes, value_size),
+                                     RD_KAFKA_V_HEADERS(headers.get()), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                                     RD_KAFKA_V_END);
       if (!error) {
         headers.release();  // the record has them
         break;
@@ -76,7 +78,8 @@ void run(const options& common, const arguments& a) {
     }
     rd_kafka_poll(client.get(), 0);
   }
-  if (rd_kafka_flush(client.get(), timeout)) throw failed(fmt::format("{} records are not acknowledged after {} ms", rd_kafka_outq_len(client.get()), timeout));
+  if (rd_kafka_flush(client.get(), timeout))
+    throw failed(fmt::format("{} records are not acknowledged after {} ms", rd_kafka_outq_len(client.get()), timeout));
   if (!common.json)
     for (const auto& [partition, range] : done.stored)
       fmt::print("{}-{}: offsets {} to {}\n", a.topic, partition, range.first, range.second);
@@ -86,9 +89,12 @@ void run(const options& common, const arguments& a) {
 void define(CLI::App& app, options& common) {
   auto a = std::make_shared<arguments>();
   app.add_option("TOPIC", a->topic)->required();
-  app.add_option("-k,--key-separator", a->separator, "what ends the key at the beginning of each line; without it there are no keys");
+  app.add_option("-k,--key-separator", a->separator,
+                 "what ends the key at the beginning of each line; without it there are no keys");
   app.add_option("-p,--partition", a->partition, "else by key, or any")->check(CLI::NonNegativeNumber);
-  app.add_option("-z,--compression", a->compression)->check(CLI::IsMember({"none", "gzip", "snappy", "lz4", "zstd"}))->capture_default_str();
+  app.add_option("-z,--compression", a->compression)
+      ->check(CLI::IsMember({"none", "gzip", "snappy", "lz4", "zstd"}))
+      ->capture_default_str();
   app.add_option("-H,--header", a->headers, "name=value; may be repeated")->allow_extra_args(false);
   app.add_flag("--empty-is-null", a->nulls, "an empty value is null: deletes its key in a compacted topic");
   app.callback([&common, a] { run(common, *a); });

@@ -38,7 +38,11 @@ void describe(const options& common, const arguments& a) {
         auto at = offsets_of(client.get(), common, name, p.id);
         out.add({name, std::to_string(p.id), std::to_string(p.leader), std::to_string(at.first), std::to_string(at.end),
                  std::to_string(at.end - at.first)});
-        partitions.push_back({{"partition", p.id}, {"leader", p.leader}, {"replicas", p.replicas}, {"start", at.first}, {"end", at.end}});
+        partitions.push_back({{"partition", p.id},
+                              {"leader", p.leader},
+                              {"replicas", p.replicas},
+                              {"start", at.first},
+                              {"end", at.end}});
       }
     all.push_back({{"topic", name}, {"partitions", std::move(partitions)}});
   }
@@ -117,7 +121,8 @@ void grow(const options& common, const arguments& a) {
     rd_kafka_CreatePartitions(client.get(), wanted.data(), wanted.size(), admin, queue);
   });
   std::size_t count = 0;
-  const auto** results = rd_kafka_CreatePartitions_result_topics(rd_kafka_event_CreatePartitions_result(event.get()), &count);
+  const auto** results =
+      rd_kafka_CreatePartitions_result_topics(rd_kafka_event_CreatePartitions_result(event.get()), &count);
   report(results, count, common, "grown");
 }
 
@@ -131,7 +136,8 @@ void define(CLI::App& app, options& common) {
   auto* made = app.add_subcommand("create", "Make topics");
   made->add_option("TOPIC", a->names)->required();
   made->add_option("-p,--partitions", a->partitions)->check(CLI::PositiveNumber)->capture_default_str();
-  made->add_option("-c,--config", a->configs, "name=value: a setting of the topic; may be repeated")->allow_extra_args(false);
+  made->add_option("-c,--config", a->configs, "name=value: a setting of the topic; may be repeated")
+      ->allow_extra_args(false);
   made->callback([&common, a] { create(common, *a); });
   auto* gone = app.add_subcommand("delete", "Delete topics with all their records");
   gone->add_option("TOPIC", a->names)->required();

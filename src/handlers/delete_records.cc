@@ -24,6 +24,7 @@ error_code code_of_move(const result<metadata::log_start_outcome, metadata::subm
     case metadata::apply_error::invalid_producer_epoch:
     case metadata::apply_error::commit_too_late:
     case metadata::apply_error::withheld:
+    case metadata::apply_error::wrong_term:
       break;  // outcomes of other commands
   }
   return error_code::unknown_server_error;
