@@ -83,12 +83,13 @@ class postgres_store : public testing::Test {
     };
   }
   static constexpr int sessions = 4;  // appender, reader, watcher, indexer
-  // All of them are there, and have prepared their statements.
+  // All of them are there; the indexer, which comes last and by itself, has prepared its last statement.
   std::function<bool()> sessions_are_ready() {
     return [this] {
       return database_->sql(
-                 "select count(*) from pg_stat_activity where datname = current_database() "
-                 "and pid <> pg_backend_pid() and query like 'prepare%'") == std::to_string(sessions);
+                 "select count(*) filter (where query like 'prepare%') || ' ' || bool_or(query like 'prepare known_groups%') "
+                 "from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()") ==
+             std::to_string(sessions) + " true";
     };
   }
   // Ends sessions of this database that have prepared (or last ran) a statement like this.
