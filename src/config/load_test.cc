@@ -44,6 +44,7 @@ TEST(load, defaults_are_those_that_are_documented) {
       {"FLUSH_BYTES", "5242880"},
       {"MATERIALIZE_INTERVAL_MS", "100"},
       {"MATERIALIZE_BATCH_SIZE", "1000"},
+      {"MATERIALIZE_CHUNK_RANGES", "100"},
       {"SNAPSHOT_ENTRIES", "10000"},
       {"READ_MODEL_INTERVAL_MS", "5000"},
       {"DEFAULT_RETENTION_MS", "604800000"},
@@ -162,7 +163,7 @@ TEST(load, each_setting_changes_something_and_only_its_own_member) {
         s.console.host, s.console.port, s.console.token,
         s.cache_peers.enabled, s.cache_peers.port, s.cache_peers.advertised_host, s.cache_peers.heartbeat.count(),
         s.cache_peers.poll.count(), s.cache_peers.lease.count(), s.materializer.interval.count(),
-        s.materializer.batch_size, s.materializer.snapshot_entries, s.materializer.read_model_interval.count(),
+        s.materializer.batch_size, s.materializer.chunk_ranges, s.materializer.snapshot_entries, s.materializer.read_model_interval.count(),
         s.upkeep.retention_ms, s.upkeep.retention_bytes, s.upkeep.retention_interval.count(), s.upkeep.delete_grace.count(), s.upkeep.sweep_interval.count());
     return all.str();
   };

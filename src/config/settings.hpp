@@ -126,6 +126,7 @@ struct settings {
   struct {
     milliseconds interval;
     std::int64_t batch_size;
+    std::int64_t chunk_ranges;
     std::int64_t snapshot_entries;
     milliseconds read_model_interval;
   } materializer;

@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <optional>
 #include <vector>
 
@@ -28,26 +29,28 @@ awaitable<result<std::optional<located_range>, object_error>> offset_lookup::nex
                                                                                         timestamp_ms target) {
   const auto* p = log_.current().find_partition(where);
   if (!p) co_return std::nullopt;
-  if (from < p->state_begin()) {  // the index has what lies before
+  // What the state has is taken before the index is asked: while that answers, ranges may move there, and would be seen
+  // in neither.
+  auto state_begin = p->state_begin();
+  std::optional<located_range> in_state;
+  for (auto r = p->find(std::max(from, state_begin)); r != p->ranges.end() && !in_state; ++r)
+    if (r->max_timestamp >= target) in_state = located_range{log_.current().find_object(r->object).id, *r};
+  while (from < state_begin) {
     auto older = co_await index_.first_at_or_after(where, from, target);
     if (!older)
       co_return failure(older.error() == index_reader::problem::damaged ? object_error::corrupt
                                                                         : object_error::unavailable);
+    if (older->empty()) break;
     for (const auto& r : *older)
       if (r.range.max_timestamp >= target && from < r.range.end_offset()) co_return r;
-    p = log_.current().find_partition(where);
-    if (!p) co_return std::nullopt;
-    from = std::max(from, p->state_begin());
+    from = older->back().range.end_offset();  // the time that the chunk was found for lies before `from`
   }
-  for (auto r = p->find(from); r != p->ranges.end(); ++r)
-    if (r->max_timestamp >= target) co_return located_range{log_.current().find_object(r->object).id, *r};
-  co_return std::nullopt;
+  co_return in_state;
 }
 
 awaitable<result<found_offset, object_error>> offset_lookup::first_at_or_after(topic_partition where,
-                                                                               timestamp_ms target) {
+                                                                               timestamp_ms target, offset from) {
   metadata::replica::reader reading(log_);
-  offset from{0};
   for (;;) {
     // The state may change while a range is read: every round looks anew.
     const auto* p = log_.current().find_partition(where);
@@ -90,21 +93,21 @@ awaitable<result<found_offset, object_error>> offset_lookup::largest_timestamp(t
   metadata::replica::reader reading(log_);
   const auto* p = log_.current().find_partition(where);
   if (!p) co_return found_offset{};
+  // As above: first the state, then the index. Of equal ones the first counts, and the index has what is older.
   std::optional<located_range> best;
-  auto log_start = p->log_start;
-  if (log_start < p->state_begin()) {
+  auto log_start = p->log_start, state_begin = p->state_begin();
+  for (auto r = p->find(std::max(log_start, state_begin)); r != p->ranges.end(); ++r)
+    if (!best || r->max_timestamp > best->range.max_timestamp)
+      best = located_range{log_.current().find_object(r->object).id, *r};
+  if (log_start < state_begin) {
     auto older = co_await index_.with_largest_timestamp(where, log_start);
     if (!older)
       co_return failure(older.error() == index_reader::problem::damaged ? object_error::corrupt
                                                                         : object_error::unavailable);
-    for (const auto& r : *older)
-      if (r.range.end_offset() > log_start && (!best || r.range.max_timestamp > best->range.max_timestamp)) best = r;
-    p = log_.current().find_partition(where);
-    if (!p) co_return found_offset{};
+    std::erase_if(*older, [&](const located_range& r) { return r.range.end_offset() <= log_start; });
+    auto largest = std::ranges::max_element(*older, {}, [](const located_range& r) { return r.range.max_timestamp; });
+    if (largest != older->end() && (!best || largest->range.max_timestamp >= best->range.max_timestamp)) best = *largest;
   }
-  for (auto r = p->find(std::max(log_start, p->state_begin())); r != p->ranges.end(); ++r)
-    if (!best || r->max_timestamp > best->range.max_timestamp)
-      best = located_range{log_.current().find_object(r->object).id, *r};
   if (!best) co_return found_offset{};
   auto lease = co_await memory_.reserve(best->range.bytes);
   auto read_range = co_await read(*best);

@@ -19,8 +19,8 @@ class offset_lookup {
  public:
   offset_lookup(runtime& rt, metadata::replica& log, range_reader& reader, index_reader& index, byte_budget& memory)
       : rt_(rt), log_(log), reader_(reader), index_(index), memory_(memory) {}
-  // The first record whose timestamp is not before `target`.
-  awaitable<result<found_offset, object_error>> first_at_or_after(topic_partition where, timestamp_ms target);
+  // The first record from `from` on whose timestamp is not before `target`.
+  awaitable<result<found_offset, object_error>> first_at_or_after(topic_partition where, timestamp_ms target, offset from = offset(0));
   // The first record that has the largest timestamp of all (KIP-734).
   awaitable<result<found_offset, object_error>> largest_timestamp(topic_partition where);
 

@@ -71,7 +71,8 @@ class range_index {
   virtual awaitable<result<std::vector<std::pair<topic_partition, offset>>, log_error>> add(std::uint64_t term, index_write what) = 0;
   // The ranges of the chunk that holds `at`. Empty: the index does not hold it.
   virtual awaitable<result<std::vector<indexed_range>, log_error>> find(topic_partition where, offset at) = 0;
-  // Of the first chunk, from the one that holds `from` on, that has a timestamp of at least `target`.
+  // Of the first chunk, from the one that holds `from` on, that has a timestamp of at least `target`: perhaps only before
+  // `from`.
   virtual awaitable<result<std::vector<indexed_range>, log_error>> find_time(topic_partition where, offset from, timestamp_ms target) = 0;
   // Of the first chunk with the largest timestamp of all that reach beyond `from`.
   virtual awaitable<result<std::vector<indexed_range>, log_error>> find_largest_time(topic_partition where, offset from) = 0;

@@ -20,7 +20,8 @@ namespace yaks::upkeep {
 struct materializer_settings {
   duration interval = 100ms;        // YAKS_MATERIALIZE_INTERVAL_MS
   std::size_t chunks_max = 1000;    // YAKS_MATERIALIZE_BATCH_SIZE: in one write
-  std::size_t ranges_kept = 100;    // of each partition, in the state: its tail is read without a query
+  // YAKS_MATERIALIZE_CHUNK_RANGES for both.
+  std::size_t ranges_kept = 100;  // of each partition, in the state: its tail is read without a query
   std::size_t ranges_per_chunk = 100;
   // Partitions that grow slowly get smaller chunks, when their oldest range is so old.
   duration age_for_small_chunk = 10min;  // of at least small_chunk ranges

@@ -11,12 +11,29 @@ namespace yaks::upkeep {
 namespace {
 constexpr duration get_patience = 60s;
 
-// Nothing where the object cannot be read or is no snapshot; says why in the log.
-awaitable<std::optional<metadata::state>> read_snapshot(runtime& rt, object_store& objects, metadata::snapshot_record record) {
+enum class unread {
+  away,     // the store did not answer: it will
+  missing,  // there is no such object (any more)
+  useless,  // damaged, or of a newer version
+};
+
+// Says why in the log, where it is more than an outage.
+awaitable<result<metadata::state, unread>> read_snapshot(runtime& rt, object_store& objects, metadata::snapshot_record record) {
   auto bytes = co_await objects.get(record.key, 0, record.bytes, rt.now() + get_patience);
   if (!bytes) {
+    switch (bytes.error()) {
+      case object_error::unavailable:
+      case object_error::slow_down:
+      case object_error::unknown:
+        co_return failure(unread::away);
+      case object_error::not_found:
+        co_return failure(unread::missing);
+      case object_error::corrupt:
+      case object_error::denied:
+        break;
+    }
     spdlog::error("cannot read the snapshot {} of the metadata: {}", record.key, name(bytes.error()));
-    co_return std::nullopt;
+    co_return failure(unread::useless);
   }
   std::optional<metadata::state> read;
   std::string why;
@@ -32,27 +49,46 @@ awaitable<std::optional<metadata::state>> read_snapshot(runtime& rt, object_stor
     }
   };
   co_await rt.run_blocking(work);
-  if (!read) spdlog::error("the snapshot {} of the metadata cannot be used: {}", record.key, why);
-  co_return std::move(read);
+  if (read) co_return std::move(*read);
+  spdlog::error("the snapshot {} of the metadata cannot be used: {}", record.key, why);
+  co_return failure(unread::useless);
 }
 }  // namespace
 
 awaitable<std::optional<metadata::state>> load_newest_snapshot(runtime& rt, metadata::metastore& store, object_store& objects) {
-  for (unsigned attempt = 0;; ++attempt) {
+  std::vector<metadata::snapshot_record> missed;  // the list in which one was missing
+  for (unsigned attempt = 0;;) {
     auto records = co_await store.snapshots();
     if (!records) {
       if (attempt % 10 == 0) spdlog::warn("cannot ask for snapshots of the metadata ({}); trying again", name(records.error()));
-      co_await rt.sleep_for(backoff(rt, attempt, 50ms, 1s));
+      co_await rt.sleep_for(backoff(rt, attempt++, 50ms, 1s));
       continue;
     }
+    bool again = false;
     for (const auto& record : *records) {
       auto read = co_await read_snapshot(rt, objects, record);
       if (read) {
         spdlog::info("metadata up to entry {} comes from the snapshot {}", record.at.sequence.value(), record.key);
-        co_return std::move(read);
+        co_return std::move(*read);
+      }
+      if (read.error() == unread::away) {
+        spdlog::warn("the object store does not hand over the snapshot {} of the metadata; trying again", record.key);
+        co_await rt.sleep_for(backoff(rt, attempt++, 50ms, 1s));
+        again = true;
+        break;
+      }
+      if (read.error() == unread::missing) {
+        // Two newer ones may have been made since the list was read, and this one dropped. Where the list is the same
+        // when it is read again, it is really gone.
+        again = missed != *records;
+        if (again) {
+          missed = *records;
+          break;
+        }
+        spdlog::error("the object store has no snapshot {} of the metadata", record.key);
       }
     }
-    co_return std::nullopt;
+    if (!again) co_return std::nullopt;
   }
 }
 

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "metastores/memory/memory_metastore.hpp"
+#include "objects/faulty/faulty_store.hpp"
 #include "objects/memory/memory_store.hpp"
 #include "runtime/simulated_runtime.hpp"
 #include "runtime/task_group.hpp"
@@ -101,6 +102,97 @@ TEST_F(snapshots, a_damaged_one_is_skipped_for_the_one_before) {
     EXPECT_EQ(a.log.current().digest(), b.log.current().digest());
     co_await a.stop();
     co_await b.stop();
+  });
+}
+
+// Where snapshots come fast, the one that a starting agent is about to read may be dropped meanwhile.
+TEST_F(snapshots, one_that_is_dropped_while_it_is_read_is_not_missed) {
+  struct slow_store final : object_store {
+    memory_store& inner;
+    std::function<awaitable<void>()> before_get;
+    explicit slow_store(memory_store& store) : inner(store) {}
+    awaitable<result<void, object_error>> put(std::string key, std::vector<shared_bytes> body, std::uint32_t crc,
+                                              time_point due) override {
+      return inner.put(std::move(key), std::move(body), crc, due);
+    }
+    awaitable<result<shared_bytes, object_error>> get(std::string key, std::uint64_t at, std::uint64_t n,
+                                                      time_point due) override {
+      if (auto once = std::exchange(before_get, nullptr)) co_await once();
+      co_return co_await inner.get(std::move(key), at, n, due);
+    }
+    awaitable<result<std::vector<object_info>, object_error>> list(std::string prefix, time_point due) override {
+      return inner.list(std::move(prefix), due);
+    }
+    awaitable<result<void, object_error>> remove(std::vector<std::string> keys, time_point due) override {
+      return inner.remove(std::move(keys), due);
+    }
+  };
+  run([&]() -> awaitable<void> {
+    node a(rt, shared, objects, 1);
+    co_await a.start(objects);
+    auto make_two = [&]() -> awaitable<void> {
+      for (int i = 0; i < 2; ++i) {
+        co_await a.work(12);
+        EXPECT_TRUE(co_await a.snapshots.make_one());
+      }
+    };
+    co_await make_two();
+    slow_store slow(objects);
+    slow.before_get = make_two;
+    node b(rt, shared, slow, 2);
+    co_await b.start(slow);
+    (void)co_await a.log.barrier();
+    EXPECT_EQ(a.log.current().digest(), b.log.current().digest());
+    co_await a.stop();
+    co_await b.stop();
+  });
+}
+
+TEST_F(snapshots, a_store_that_is_away_is_waited_for) {
+  run([&]() -> awaitable<void> {
+    node a(rt, shared, objects, 1);
+    co_await a.start(objects);
+    for (int i = 0; i < 2; ++i) {
+      co_await a.work(12);
+      EXPECT_TRUE(co_await a.snapshots.make_one());
+    }
+    faulty_store away(rt, objects, {.unavailable = 1000});
+    node b(rt, shared, away, 2);
+    task_group meanwhile(rt.executor());
+    auto comes_back = [&]() -> awaitable<void> {
+      co_await rt.sleep_for(10min);
+      away.set({});
+    };
+    auto starts = [&]() -> awaitable<void> {
+      meanwhile.spawn(comes_back());
+      co_await b.start(away);
+    };
+    co_await run_then_close(starts(), meanwhile);
+    (void)co_await a.log.barrier();
+    EXPECT_EQ(a.log.current().digest(), b.log.current().digest());
+    co_await a.stop();
+    co_await b.stop();
+  });
+}
+
+// Neither of the two can be used: the log's beginning is gone, and nothing is made up.
+TEST_F(snapshots, objects_that_are_gone_for_good_do_not_stop_the_search) {
+  run([&]() -> awaitable<void> {
+    node a(rt, shared, objects, 1);
+    co_await a.start(objects);
+    for (int i = 0; i < 2; ++i) {
+      co_await a.work(12);
+      EXPECT_TRUE(co_await a.snapshots.make_one());
+    }
+    auto records = co_await a.session.snapshots();
+    std::vector<std::string> newest{records->front().key};
+    (void)co_await objects.remove(std::move(newest), rt.now() + 1s);
+    auto loaded = co_await load_newest_snapshot(rt, a.session, objects);
+    EXPECT_TRUE(loaded && loaded->position() == records->back().at);
+    std::vector<std::string> other{records->back().key};
+    (void)co_await objects.remove(std::move(other), rt.now() + 1s);
+    EXPECT_FALSE(co_await load_newest_snapshot(rt, a.session, objects));
+    co_await a.stop();
   });
 }
 

@@ -7,7 +7,9 @@ draw faults from the seed: one for processes, one for connections and disks, so 
 stop, and then all producers must succeed, every run's check must hold, buffers must be empty, agents must exit 0 on SIGTERM
 and serve the same log again after a start.
 
-  chaos.py [--seed N] [--duration 60s] [--store embedded|postgres+s3] [--faults kill,pause,…] [--agents N]
+  chaos.py [--seed N] [--duration 60s] [--store embedded|postgres+s3] [--faults kill,pause,…] [--agents N [--one-address]]
+
+With --one-address all agents advertise the address of one balancer in front of them, which hands out connections by chance.
 
 The same seed draws the same faults; what they meet depends on the machine. Everything is in a folder that is kept when the
 run fails. A full disk needs mount(8): where that is not allowed, the fault is skipped, and the report says so.
@@ -159,7 +161,9 @@ class Cluster:
         settings = {"log_stale_ms": chance.choice([60000, 5000]), "groupcache_lease_ttl_ms": chance.choice([15000, 3000]),
                     "groupcache_heartbeat_ms": 1000, "upload_deadline_ms": chance.choice([600000, 15000]),
                     "flush_interval_ms": chance.choice([250, 20, 1000]), "snapshot_entries": chance.choice([10000, 100]),
-                    "buffer_max_bytes": chance.choice([128 << 20, 1 << 20])}
+                    "buffer_max_bytes": chance.choice([128 << 20, 1 << 20]),
+                    "materialize_interval_ms": chance.choice([20, 100, 1000]),
+                    "materialize_chunk_ranges": chance.choice([2, 2, 10])}
         lib.say("settings: " + ", ".join(f"{k} {v}" for k, v in settings.items()))
         folder = os.path.join(lib.work_dir(), "storage")
         servers = os.path.join(folder, "servers")
@@ -177,11 +181,16 @@ class Cluster:
             self._start_servers(servers)
             storage = lib.storage_settings(self.store)
         self.agents = [Member(i, self.store, storage, chosen.seed, settings) for i in range(chosen.agents)]
+        self.brokers = ",".join(agent.brokers for agent in self.agents)
+        if chosen.one_address:
+            balancer = Proxy("balancer", [agent.proxies[0].port for agent in self.agents], lib.free_port(), chosen.seed)
+            self.brokers = f"127.0.0.1:{balancer.port}"
+            for agent in self.agents:
+                agent.settings["YAKS_ADVERTISED_PORT"] = str(balancer.port)
         for agent in self.agents:
             agent.start()
             agent.wanted = True
             agent.was_ready = True
-        self.brokers = ",".join(agent.brokers for agent in self.agents)
         self.threads = []
         atexit.register(self.calm)  # runs before lib ends the processes
 
@@ -244,8 +253,9 @@ class Cluster:
         before = self.server_pids(name)
         if kill:
             signal_all(signal.SIGKILL, before[:1])
-            # Backends end by themselves when their server is gone; before that, no new one may start.
-            wait_for(30, lambda: not any(is_alive(pid) for pid in before))
+            # Backends end by themselves when their server is gone; before that, no new one may start. Nor may it while the dead
+            # one has not been reaped: it would be taken for alive.
+            wait_for(30, lambda: all(state_of(pid) == "X" for pid in before))
         else:
             lib.server("stop", name)
         self.wait(chance.choice([0, 0, 1, 3]))
@@ -438,6 +448,10 @@ class Cluster:
             agent.start()
         again = lib.Oracle(self.brokers, "--verify-only", long_run.data_dir, "--consume-timeout", "60s")
         again.must_pass("the long run again, after a start of all agents")
+        if self.store == "postgres+s3":
+            chunks, partitions = self.agents[0].sql("select count(*), count(distinct (topic_id, partition)) from yaks.range_chunks")[0]
+            snapshots, entry = self.agents[0].sql("select count(*), coalesce(max(seq), 0) from yaks.snapshots")[0]
+            lib.say(f"      of it from the index: {chunks} chunks of {partitions} partitions; {snapshots} snapshots, up to entry {entry}")
         for agent in self.agents:
             agent.stop()
 
@@ -502,9 +516,6 @@ def is_stopped(pid):
     return state_of(pid) == "T"
 
 
-def is_alive(pid):
-    return state_of(pid) not in "XZ"
-
 
 def test():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -513,6 +524,7 @@ def test():
     parser.add_argument("--store", choices=lib.STORES, default="postgres+s3")
     parser.add_argument("--faults", help="names, separated by commas (default: all that the store has)")
     parser.add_argument("--agents", type=int, default=1)
+    parser.add_argument("--one-address", action="store_true", help="of all agents: a balancer in front of them")
     parser.add_argument("--verbose", action="store_true", help="one line per fault")
     chosen = parser.parse_args()
     known = FAULTS[chosen.store]
@@ -523,7 +535,7 @@ def test():
     if chosen.agents > 1 and chosen.store == "embedded":
         parser.error("the embedded storage has one agent")
     lib.say(f"chaos.py --seed {chosen.seed} --duration {chosen.duration:g}s --store {chosen.store} --agents {chosen.agents} "
-            f"--faults {','.join(chosen.faults)}")
+            f"{'--one-address ' if chosen.one_address else ''}--faults {','.join(chosen.faults)}")
     cluster = Cluster(chosen)
     if not chosen.faults:
         lib.say("nothing is left that could be tested")

@@ -26,11 +26,12 @@ def _the_loop():
 
 
 class Proxy:
-    """Listens on a free port of 127.0.0.1 and connects each client to `upstream`, a port of 127.0.0.1."""
+    """Listens on a free port of 127.0.0.1 and connects each client to `upstream`, a port of 127.0.0.1, or one of several:
+    whichever answers first when they are tried in an order drawn for each client."""
 
     def __init__(self, name, upstream, port, seed):
         self.name = name
-        self.upstream = upstream
+        self.upstream = upstream if isinstance(upstream, list) else [upstream]
         self.port = port
         self.happened = collections.Counter()
         self._chance = random.Random(f"{seed} {name}")
@@ -80,9 +81,13 @@ class Proxy:
         while self._silent and not reader.at_eof():
             self.happened["half-open"] += 1
             await asyncio.sleep(0.2)
-        try:
-            up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self.upstream)
-        except OSError:
+        for port in self._chance.sample(self.upstream, len(self.upstream)):
+            try:
+                up_reader, up_writer = await asyncio.open_connection("127.0.0.1", port)
+                break
+            except OSError:
+                pass
+        else:
             _close(writer, reset=True)
             return
         connection = _Connection(self, writer, up_writer)

@@ -418,9 +418,8 @@ awaitable<memory_metastore::ranges_found> memory_metastore::find_time(topic_part
   auto known = log_.index_.find(where);
   if (known != log_.index_.end())
     for (const auto& c : known->second)
-      if (from < c.back().end_offset() &&
-          std::ranges::any_of(c, [&](const auto& r) { return r.max_timestamp >= target && from < r.end_offset(); }))
-        co_return located(&c);
+      if (from < c.back().end_offset() && std::ranges::any_of(c, [&](const auto& r) { return r.max_timestamp >= target; }))
+        co_return located(&c);  // its largest time is all that a store knows of a chunk
   co_return located(nullptr);
 }
 
