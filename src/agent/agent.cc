@@ -173,8 +173,17 @@ void agent::applied(const metadata::changes& changes) {
 awaitable<void> agent::run(stop_request& stop) { return run_then_close(serve(stop), tasks_); }
 
 awaitable<void> agent::load() {
-  auto loaded = co_await upkeep::load_newest_snapshot(rt_, store_, objects_);
-  if (loaded) log_.begin_from(std::move(*loaded));
+  for (;;) {
+    auto loaded = co_await upkeep::load_newest_snapshot(rt_, store_, objects_);
+    if (!loaded) co_return;
+    // Reading a large one takes a while: meanwhile newer ones may have been made, and the log trimmed beyond this one.
+    auto tail = co_await store_.log().read_after(loaded->position());
+    if (tail || tail.error() != metadata::log_error::trimmed) {
+      log_.begin_from(std::move(*loaded));
+      co_return;
+    }
+    spdlog::info("the metadata log has been trimmed beyond that snapshot: looking for a newer one");
+  }
 }
 
 awaitable<void> agent::serve(stop_request& stop) {

@@ -25,6 +25,7 @@ config::settings settings_of(std::int32_t node) {
   s.materializer.snapshot_entries = 200;
   s.materializer.interval = 100ms;
   s.materializer.batch_size = 1000;
+  s.materializer.chunk_ranges = 100;
   s.materializer.read_model_interval = 5s;
   s.upkeep = {.retention_ms = -1, .retention_bytes = -1, .retention_interval = 10s, .delete_grace = 60s, .sweep_interval = 6h};
   s.process.node_id = node;
@@ -321,6 +322,42 @@ TEST(agent, ends_when_the_log_has_lost_entries) {
   });
 }
 
+// Where snapshots come fast, the log may be trimmed beyond the one that a starting agent has just read.
+TEST(agent, starts_although_the_log_is_trimmed_beyond_its_snapshot_meanwhile) {
+  cluster c;
+  c.play([&]() -> awaitable<void> {
+    auto* a = co_await c.start(1);
+    co_await c.until([&] { return a->ready; });
+    auto k = co_await c.connect(1);
+    EXPECT_EQ(co_await k->make_topic("t"), error_code::none);
+    auto snapshots_made = [&]() -> awaitable<std::size_t> { co_return (co_await a->session.snapshots())->size(); };
+    std::int32_t sequence = 0;
+    auto write_until = [&](log_sequence end) -> awaitable<void> {
+      while (c.log.head().sequence < end) {
+        co_await k->produce("t", "a", of_producer(7, sequence++));
+        EXPECT_EQ((co_await k->produced()).error_code, error_code::none);
+      }
+      co_await c.rt.sleep_for(3s);  // the snapshot that is due
+    };
+    co_await write_until(log_sequence(250));
+    EXPECT_EQ(co_await snapshots_made(), 1u);
+    a->stop.ask();
+    co_await c.until([&] { return a->ended; });
+    // The newcomer reads the snapshot, and at once the log no longer has what follows it.
+    std::size_t told = 0;
+    c.store.damage_get = [&](std::size_t, std::string&) {
+      c.log.hooks.before_read = [&] {
+        return ++told == 1 ? std::optional(metadata::log_error::trimmed) : std::nullopt;
+      };
+    };
+    auto* b = co_await c.start(2);
+    co_await c.until([&] { return b->ready || b->ended; });
+    EXPECT_GT(told, 1u);
+    EXPECT_EQ(b->failure, "");
+    EXPECT_TRUE(b->ready);
+  });
+}
+
 TEST(agent, two_agents_see_each_others_records_at_once) {
   cluster c;
   c.play([&]() -> awaitable<void> {
@@ -362,6 +399,155 @@ TEST(agent, a_long_poll_is_woken_by_another_agents_produce) {
     EXPECT_EQ(values_of(co_await kb->fetched()), (std::vector<std::string>{"a"}));
     EXPECT_LE(c.rt.now() - begun, 200ms);
   });
+}
+
+// ---- the failure table of docs/guarantees.md, row by row
+
+// An idempotent producer's record, sent to an agent that dies when `moment` says so, without an answer; then, as clients do,
+// sent again to another agent, whose answer is returned. What `moment` does to the log is over after the death.
+awaitable<wire::produce_response::topic_entry::partition_entry> produce_across_a_death(cluster& c,
+                                                                                       std::function<bool()> moment) {
+  auto* other = co_await c.start(1);
+  co_await c.until([&] { return other->ready; });
+  auto k = co_await c.connect(1);
+  EXPECT_EQ(co_await k->make_topic("t"), error_code::none);
+  cluster::member m(c.rt, c.log, 2);
+  co_await m.session.open();
+  co_await m.session.hold_node_id(node_id(2), 1s);
+  m.the_agent = std::make_unique<agent>(c.rt, c.network.listen({.host = "0.0.0.0", .port = 9002}), m.session, c.store,
+                                        settings_of(2), m.metrics);
+  m.the_agent->on_ready = [&m] { m.ready = true; };
+  task_group living(c.rt.executor());
+  std::unique_ptr<client> mine;
+  auto life = [&]() -> awaitable<void> {
+    living.spawn(c.live(m));
+    co_await c.until([&] { return m.ready; });
+    mine = co_await c.connect(2);
+    co_await mine->produce("t", "a", of_producer(7, 0));
+    while (!moment()) co_await c.rt.sleep_for(100us);
+  };
+  co_await run_then_close(life(), living);
+  c.log.hooks = {};
+  bool answered = false;
+  try {
+    (void)co_await mine->produced();
+    answered = true;
+  } catch (const boost::system::system_error&) {
+  }
+  EXPECT_FALSE(answered);
+  m.the_agent.reset();
+  co_await m.session.close();
+  co_await k->produce("t", "a", of_producer(7, 0));
+  co_return co_await k->produced();
+}
+
+TEST(failure_table, an_agent_that_is_killed_before_the_put_ends) {
+  cluster c;
+  c.store.put_delay = 100ms;
+  c.play([&]() -> awaitable<void> {
+    auto answer = co_await produce_across_a_death(c, [&] { return c.store.puts_under_way > 0; });
+    EXPECT_EQ(answer.error_code, error_code::none);
+    EXPECT_EQ(answer.base_offset, 0);
+  });
+  EXPECT_EQ(c.stored("t"), (std::vector<std::string>{"a"}));
+}
+
+TEST(failure_table, an_agent_that_is_killed_between_put_and_append) {
+  cluster c;
+  c.play([&]() -> awaitable<void> {
+    auto answer = co_await produce_across_a_death(c, [&] {
+      c.log.hooks.before_append = [](metadata::append_id) { return std::optional(metadata::log_error::unavailable); };
+      return c.objects.size() == 1;
+    });
+    EXPECT_EQ(answer.error_code, error_code::none);
+    EXPECT_EQ(answer.base_offset, 0);
+  });
+  EXPECT_EQ(c.stored("t"), (std::vector<std::string>{"a"}));
+  EXPECT_EQ(c.objects.size(), 2u);  // one of them is an orphan
+}
+
+TEST(failure_table, an_agent_that_is_killed_after_the_append_and_before_the_answer) {
+  cluster c;
+  c.play([&]() -> awaitable<void> {
+    auto answer = co_await produce_across_a_death(c, [&] {
+      c.log.hooks.after_append = [](metadata::append_id) { return std::optional(metadata::log_error::unknown); };
+      c.log.hooks.before_read = [] { return std::optional(metadata::log_error::unavailable); };
+      return c.stored("t").size() == 1;
+    });
+    EXPECT_EQ(answer.error_code, error_code::none);
+    EXPECT_EQ(answer.base_offset, 0);  // the one that it had all along
+  });
+  EXPECT_EQ(c.stored("t"), (std::vector<std::string>{"a"}));
+}
+
+TEST(failure_table, the_log_is_away_for_longer_than_it_may_be) {
+  cluster c;
+  c.play([&]() -> awaitable<void> {
+    auto* a = co_await c.start(1);
+    co_await c.until([&] { return a->ready; });
+    auto k = co_await c.connect(1);
+    EXPECT_EQ(co_await k->make_topic("t"), error_code::none);
+    co_await k->produce("t", "a", of_producer(7, 0));
+    EXPECT_EQ((co_await k->produced()).error_code, error_code::none);
+    auto away_since = c.rt.now();
+    c.log.hooks.before_append = [](metadata::append_id) { return std::optional(metadata::log_error::unavailable); };
+    c.log.hooks.before_read = [] { return std::optional(metadata::log_error::unavailable); };
+    // A produce waits, and fails before its client gives up.
+    co_await k->produce("t", "b", of_producer(7, 1), -1, 3000);
+    auto refused = co_await k->produced();
+    EXPECT_TRUE(refused.error_code == error_code::kafka_storage_error || refused.error_code == error_code::request_timed_out);
+    EXPECT_LE(c.rt.now() - away_since, 3s);
+    EXPECT_GE(c.rt.now() - away_since, 1s);
+    // What is known is served, until it may be too old.
+    while (c.rt.now() < away_since + 59s) {
+      co_await k->fetch("t", 0);
+      EXPECT_EQ(values_of(co_await k->fetched()), (std::vector<std::string>{"a"}));
+      EXPECT_TRUE(a->the_agent->is_ready());
+      co_await c.rt.sleep_for(5s);
+    }
+    co_await c.rt.sleep_until(away_since + 62s);
+    EXPECT_FALSE(a->the_agent->is_ready());
+    co_await k->fetch("t", 0);
+    EXPECT_EQ((co_await k->fetched()).error_code, error_code::kafka_storage_error);
+    c.log.hooks = {};
+    co_await c.rt.sleep_for(3s);
+    EXPECT_TRUE(a->the_agent->is_ready());
+    co_await k->produce("t", "b", of_producer(7, 1));
+    auto again = co_await k->produced();
+    EXPECT_EQ(again.error_code, error_code::none);
+    EXPECT_EQ(again.base_offset, 1);
+  });
+  EXPECT_EQ(c.stored("t"), (std::vector<std::string>{"a", "b"}));
+}
+
+TEST(failure_table, the_object_store_is_away) {
+  cluster c;
+  c.play([&]() -> awaitable<void> {
+    auto* a = co_await c.start(1);
+    co_await c.until([&] { return a->ready; });
+    auto k = co_await c.connect(1);
+    EXPECT_EQ(co_await k->make_topic("t"), error_code::none);
+    co_await k->produce("t", "a", of_producer(7, 0));
+    EXPECT_EQ((co_await k->produced()).error_code, error_code::none);
+    for (auto error : {object_error::unavailable, object_error::slow_down, object_error::unknown}) {
+      c.store.fail_put = [=](std::size_t) { return std::optional(error); };
+      c.store.fail_get = c.store.fail_put;
+      auto begun = c.rt.now();
+      co_await k->produce("t", "b", of_producer(7, 1), -1, 3000);
+      auto refused = co_await k->produced();
+      EXPECT_TRUE(refused.error_code == error_code::kafka_storage_error ||
+                  refused.error_code == error_code::request_timed_out);
+      EXPECT_LE(c.rt.now() - begun, 3s);
+      co_await k->fetch("t", 0);
+      EXPECT_EQ(values_of(co_await k->fetched()), (std::vector<std::string>{"a"}));
+    }
+    c.store.fail_put = c.store.fail_get = {};
+    co_await k->produce("t", "b", of_producer(7, 1));
+    auto again = co_await k->produced();
+    EXPECT_EQ(again.error_code, error_code::none);
+    EXPECT_EQ(again.base_offset, 1);
+  });
+  EXPECT_EQ(c.stored("t"), (std::vector<std::string>{"a", "b"}));
 }
 
 // ---- at random

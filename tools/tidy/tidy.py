@@ -6,6 +6,7 @@
   asio        no asio::detached (it drops exceptions), no all-of-Asio header in a header
   unfinished  no TODO, FIXME or XXX
   comments    every header begins with what it is for
+  promises    the tests that docs/guarantees.md names exist
   readme      every folder of src/ has a README.md and a row in ARCHITECTURE.md
 """
 import pathlib
@@ -62,9 +63,25 @@ def check_file(root, path):
                     yield number, f"outside: {folder} {what}; go through runtime/ or net/"
 
 
+def missing_tests(root):
+    page = root / "docs/guarantees.md"
+    tests = set()
+    for path in (root / "src").rglob("*_test.cc"):
+        found = re.findall(r"^TEST(?:_F|_P)?\((\w+),\s*(\w+)\)", path.read_text(encoding="utf-8"), re.M)
+        tests.update(f"{suite}.{name}" for suite, name in found)
+    for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
+        for name in re.findall(r"`([a-z][a-z0-9_]*\.[a-z0-9]+_[a-z0-9_]+)`", line):
+            if name not in tests:
+                yield page.relative_to(root), number, f"promises: there is no test {name}"
+        for name in re.findall(r"`(tests/[^`]+)`", line):
+            if not (root / name).exists():
+                yield page.relative_to(root), number, f"promises: there is no {name}"
+
+
 def main():
     root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".").resolve()
     violations = [(path.relative_to(root), number, text) for path in source_files(root) for number, text in check_file(root, path)]
+    violations += missing_tests(root)
     architecture = root / "ARCHITECTURE.md"
     table = architecture.read_text(encoding="utf-8") if architecture.exists() else ""
     for folder in sorted(p for p in (root / "src").iterdir() if p.is_dir()):
