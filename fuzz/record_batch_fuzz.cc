@@ -1,11 +1,12 @@
 // Goal: no bytes that a client can produce crash, over-read or exceed their limits: validation, the walk of records,
-// decompression, and the searches that read records back.
+// decompression, the searches that read records back, and the cache that cuts batches out of what an object store answers.
 // Method: the input is a record set, tried as it came and with its checksum made right, behind which nothing would be
 // found otherwise. Run with corpus/record_batch, which holds what real clients send.
 #include <cstdint>
 #include <vector>
 
 #include "base/check.hpp"
+#include "cache/cached_range.hpp"
 #include "records/builder.hpp"
 #include "records/compression.hpp"
 #include "records/record.hpp"
@@ -51,6 +52,28 @@ void try_record_set(byte_view bytes) {
       YAKS_CHECK(found && max && *max, "accepted uncompressed batches are searchable");
   }
 }
+
+// The bytes as a range that was read from an object.
+void try_range(byte_view bytes) {
+  std::vector<shared_bytes> segments{shared_bytes::copy_of(bytes)};
+  auto range = cached_range::make(std::move(segments), offset(1'000), true);
+  if (!range) return;
+  YAKS_CHECK(range->bytes() == bytes.size(), "a range is all of its bytes");
+  auto next = offset(1'000);
+  std::size_t total = 0;
+  for (std::size_t i = 0; i < range->batches().size(); ++i) {
+    const auto& b = range->batches()[i];
+    YAKS_CHECK(b.base_offset == next, "batches are consecutive");
+    auto batch = batch_view::parse(range->batch_bytes(i).view());
+    YAKS_CHECK(batch && batch->base_offset() == next && batch->crc_matches(), "a batch is served with its offset");
+    next = b.end_offset();
+    total += b.bytes;
+  }
+  YAKS_CHECK(total == bytes.size(), "batches lie without gaps");
+  std::vector<shared_bytes> slices;
+  range->append_slices(0, range->batches().size(), slices);
+  (void)range->find(offset(1'001));
+}
 }  // namespace
 }  // namespace yaks::records
 
@@ -59,10 +82,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace yaks::records;
   byte_view bytes = std::as_bytes(std::span(data, size));
   try_record_set(bytes);
+  try_range(bytes);
   if (auto batch = batch_view::parse(bytes)) {
     std::vector<std::byte> sealed(bytes.begin(), bytes.end());
     reseal(mutable_byte_view(sealed).first(batch->size_bytes()));
     try_record_set(sealed);
+    try_range(sealed);
     set_log_append_time(mutable_byte_view(sealed).first(batch->size_bytes()), timestamp_ms(1));
     YAKS_CHECK(batch_view::parse(sealed)->crc_matches(), "a corrected checksum is true");
   }

@@ -1,6 +1,7 @@
 #include "cache/cached_range.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "records/batch.hpp"
 
@@ -14,6 +15,8 @@ std::shared_ptr<const cached_range> cached_range::make(std::vector<shared_bytes>
     records::batch_reader reader(segment.view());
     for (auto at = reader.position(); auto batch = reader.next(); at = reader.position()) {
       if (verify && !batch->crc_matches()) return nullptr;
+      // A checksum may be right and a count none that was ever accepted: offsets never go back, nor beyond what they count in.
+      if (batch->last_offset_delta() < 0 || batch->last_offset_delta() == std::numeric_limits<std::int32_t>::max()) return nullptr;
       auto bytes = segment.slice(at, batch->size_bytes()).writable();
       records::set_base_offset(bytes, base_offset);
       records::set_leader_epoch(bytes, leader_epoch);

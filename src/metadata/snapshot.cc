@@ -513,6 +513,7 @@ state snapshot_codec::decode(byte_view bytes) {
             }
           }
         }
+        if (s.topics_by_name_.contains(t->name) || s.topics_.contains(t->id)) fields::in::broken();
         s.topics_by_name_.emplace(t->name, t.get());
         auto id = t->id;
         s.topics_.emplace(id, std::move(t));

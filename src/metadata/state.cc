@@ -335,9 +335,12 @@ void state::expire_producers() {
     expiries_.pop_front();
     auto found = topics_.find(oldest.where.topic);
     if (found == topics_.end()) continue;
-    auto& producers = found->second->partitions[std::size_t(oldest.where.partition.value())].producers;
+    // Ids of topics are never used again. A log that says otherwise must not end every agent that reads it.
+    auto& partitions = found->second->partitions;
+    if (std::size_t(oldest.where.partition.value()) >= partitions.size()) continue;
+    auto& producers = partitions[std::size_t(oldest.where.partition.value())].producers;
     auto producer = producers.find(oldest.producer);
-    YAKS_CHECK(producer != producers.end(), "a producer leaves by its expiry only");
+    if (producer == producers.end()) continue;
     if (time_ - producer->second.last_write() < producer_expiration_ms) {
       expiries_.push_back({producer->second.last_write(), oldest.where, oldest.producer});
     } else {

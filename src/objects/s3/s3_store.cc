@@ -182,8 +182,13 @@ awaitable<result<std::vector<object_info>, object_error>> s3_store::list(std::st
       // Some servers list the folders that they make for keys.
       if (!info.key.ends_with('/')) found.push_back(std::move(info));
     }
-    token = s3::text_of(xml, "NextContinuationToken");
-    if (s3::text_of(xml, "IsTruncated") != "true" || token.empty()) co_return found;
+    auto next = s3::text_of(xml, "NextContinuationToken");
+    if (s3::text_of(xml, "IsTruncated") != "true" || next.empty()) co_return found;
+    if (next == token) {  // the same page for ever
+      log_.warn(fmt::format("{} does not go on with a listing where it ended", settings_.endpoint));
+      co_return failure(object_error::corrupt);
+    }
+    token = std::move(next);
   }
 }
 
