@@ -164,6 +164,7 @@ class Cluster:
                     "buffer_max_bytes": chance.choice([128 << 20, 1 << 20]),
                     "materialize_interval_ms": chance.choice([20, 100, 1000]),
                     "materialize_chunk_ranges": chance.choice([2, 2, 10])}
+        settings["flush_bytes"] = min(5 << 20, settings["buffer_max_bytes"] // 2)  # an agent refuses more than its buffer holds
         lib.say("settings: " + ", ".join(f"{k} {v}" for k, v in settings.items()))
         folder = os.path.join(lib.work_dir(), "storage")
         servers = os.path.join(folder, "servers")
