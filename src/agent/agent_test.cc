@@ -38,6 +38,11 @@ config::settings settings_of(std::int32_t node) {
   s.topics.auto_create = true;
   s.topics.default_partitions = 1;
   s.topics.message_bytes_max = 1 << 20;
+  s.groups.initial_rebalance_delay = 100ms;
+  s.groups.session_timeout_min = 1s;
+  s.groups.session_timeout_max = 30min;
+  s.groups.members_max = 100;
+  s.groups.offsets_retention = 7 * 24h;
   s.write.flush_interval = 250ms;
   s.write.flush_bytes = 5 << 20;
   s.write.buffer_bytes_max = 128 << 20;
@@ -382,6 +387,52 @@ TEST(agent, two_agents_see_each_others_records_at_once) {
     EXPECT_EQ(again.error_code, error_code::none);
     EXPECT_EQ(again.base_offset, 19);
     EXPECT_EQ(c.stored("t").size(), 20u);
+  });
+}
+
+// The sessions of an agent's members are judged by others when it is gone, and not before their time.
+TEST(agent, members_of_a_group_outlive_their_agent) {
+  cluster c;
+  c.play([&]() -> awaitable<void> {
+    auto *a = co_await c.start(1), *b = co_await c.start(2);
+    co_await c.until([&] { return a->ready && b->ready; });
+    std::vector<std::unique_ptr<client>> clients;
+    std::vector<wire::join_group_response> joined;
+    wire::join_group_request join{.group_id = "g", .session_timeout_ms = 10'000, .rebalance_timeout_ms = 10'000, .protocol_type = "any",
+                                  .protocols = {{.name = "p", .metadata = {"m"}}}};
+    for (int i = 0; i < 2; ++i) {
+      clients.push_back(co_await c.connect(1));
+      co_await clients.back()->send(3, join);
+    }
+    for (auto& k : clients) joined.push_back(co_await k->receive<wire::join_group_response>(3));
+    auto& talks = joined[0];
+    EXPECT_EQ(talks.generation_id, 1);
+    EXPECT_EQ(joined[1].generation_id, 1);
+    for (std::size_t i = 0; i < 2; ++i) {
+      wire::sync_group_request sync{.group_id = "g", .generation_id = 1, .member_id = joined[i].member_id};
+      for (const auto& m : joined[i].members) sync.assignments.push_back({.member_id = m.member_id, .assignment = {"a"}});
+      co_await clients[i]->send(3, sync);
+    }
+    for (auto& k : clients) EXPECT_EQ((co_await k->receive<wire::sync_group_response>(3)).error_code, error_code::none);
+    clients.clear();
+    a->stop.ask();
+    co_await c.until([&] { return a->ended; });
+    auto gone = c.rt.now();
+    auto k = co_await c.connect(2);
+    error_code answer = error_code::none;
+    while (answer == error_code::none && c.rt.now() < gone + 60s) {
+      co_await k->send(3, wire::heartbeat_request{.group_id = "g", .generation_id = 1, .member_id = talks.member_id});
+      answer = (co_await k->receive<wire::heartbeat_response>(3)).error_code;
+      co_await c.rt.sleep_for(1s);
+    }
+    EXPECT_EQ(answer, error_code::rebalance_in_progress) << "the other one has not been heard of";
+    EXPECT_GE(c.rt.now() - gone, 10s);
+    EXPECT_LE(c.rt.now() - gone, 18s);
+    join.member_id = talks.member_id;
+    co_await k->send(3, join);
+    auto again = co_await k->receive<wire::join_group_response>(3);
+    EXPECT_EQ(again.generation_id, 2);
+    EXPECT_EQ(again.members.size(), 1u);
   });
 }
 
