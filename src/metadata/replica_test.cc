@@ -196,6 +196,10 @@ class replica_test : public testing::Test {
     auto got = co_await r.submit(allocate_producer_ids{count});
     firsts.push_back(got ? got->first.value() : -1);
   }
+  static awaitable<void> commit(replica& r, int& done) {
+    auto got = co_await r.submit(commit_group_offsets{"g", {}}, pace::unhurried);
+    done += got.has_value();
+  }
   static awaitable<void> note_barrier(replica& r, std::vector<bool>& answers) {
     answers.push_back(co_await r.barrier());
   }
@@ -217,6 +221,34 @@ TEST_F(replica_test, commands_that_wait_share_an_append_and_keep_their_order) {
   task_group tasks(rt.executor());
   run({&a}, run_then_close(body(tasks), tasks));
   for (std::int64_t i = 0; i < 100; ++i) EXPECT_EQ(firsts[std::size_t(i)], i * (i + 1) / 2);  // 0, 1, 1 + 2, …
+}
+
+TEST_F(replica_test, commands_in_no_hurry_rest_between_appends_and_go_with_those_in_a_hurry) {
+  agent_under_test a(rt, log, 1);
+  int done = 0;
+  auto body = [&](task_group& tasks) -> awaitable<void> {
+    co_await a.log_replica.wait_until_ready();
+    co_await rt.sleep_for(1s);
+    auto before = a.store.appends;
+    auto begun = rt.now();
+    tasks.spawn(commit(a.log_replica, done));
+    while (done < 1) co_await rt.sleep_for(1ms);
+    EXPECT_LE(rt.now() - begun, 5ms) << "a lone one goes at once";
+    for (int i = 0; i < 1000; ++i) {
+      tasks.spawn(commit(a.log_replica, done));
+      co_await rt.sleep_for(1ms);
+    }
+    EXPECT_LE(a.store.appends - before, 22u);
+    EXPECT_GE(a.store.appends - before, 18u);
+    tasks.spawn(commit(a.log_replica, done));
+    co_await rt.sleep_for(1ms);
+    begun = rt.now();
+    (void)co_await a.log_replica.submit(allocate_producer_ids{1});
+    EXPECT_LE(rt.now() - begun, 10ms);
+    EXPECT_EQ(done, 1002);
+  };
+  task_group tasks(rt.executor());
+  run({&a}, run_then_close(body(tasks), tasks));
 }
 
 TEST_F(replica_test, a_command_too_large_for_an_entry_is_refused_at_once) {
