@@ -227,7 +227,7 @@ constexpr definition table[] = {
    .help = "Byte ranges in one chunk of the index. As many of each partition stay in every agent's memory, so that its tail is read without a query.",
    .store = [](settings& s, const value& v) { s.materializer.chunk_ranges = v.number; }},
   {.name = "SNAPSHOT_ENTRIES", .in = group::materializer, .type = kind::number, .fallback = "10000", .least = 100, .most = 10'000'000,
-   .help = "After so many entries of the metadata log, a snapshot is made and the log is trimmed; a starting agent reads at most about twice as many.",
+   .help = "After so many entries of the metadata log, but not sooner than YAKS_LOG_STALE_MS after the last one, a snapshot is made and the log is trimmed.",
    .store = [](settings& s, const value& v) { s.materializer.snapshot_entries = v.number; }},
   {.name = "READ_MODEL_INTERVAL_MS", .in = group::materializer, .type = kind::milliseconds, .fallback = "5000", .least = 0, .most = hour,
    .help = "How often the tables for SQL (topics, partitions, committed_offsets) get what has changed, at most 10,000 rows at a time. 0: never.",

@@ -105,17 +105,28 @@ snapshotter::snapshotter(runtime& rt, metadata::metastore& store, object_store& 
       seconds_(metrics.add_histogram("yaks_snapshot_duration_seconds", "Time to make a snapshot.", metrics::latency_seconds_buckets())),
       bytes_(metrics.add_gauge("yaks_snapshot_bytes", "Size of the newest snapshot that this agent made.")) {}
 
+bool snapshotter::is_too_soon() const {
+  // A log that nobody trims makes starts slow: what agents that are away need comes second then.
+  constexpr std::int64_t many = 100;
+  return newest_since_ && rt_.now() - *newest_since_ < settings_.log_kept &&
+         log_.current().position().sequence - newest_ < many * settings_.entries;
+}
+
 awaitable<void> snapshotter::run() {
   for (unsigned failures = 0;;) {
     co_await rt_.sleep_for(failures == 0 ? settings_.look_interval : backoff(rt_, failures, settings_.look_interval, 60s));
     if (!log_.is_ready() || !members_.is_first() || log_.current().position().sequence - newest_ < settings_.entries) continue;
+    if (is_too_soon()) continue;
     auto records = co_await store_.snapshots();
     if (!records) {
       ++failures;
       continue;
     }
-    if (!records->empty()) newest_ = records->front().at.sequence;
-    if (log_.current().position().sequence - newest_ < settings_.entries) continue;  // another agent has made one
+    if (!records->empty() && records->front().at.sequence != newest_) {  // another agent has made one
+      newest_ = records->front().at.sequence;
+      newest_since_ = rt_.now();
+    }
+    if (log_.current().position().sequence - newest_ < settings_.entries || is_too_soon()) continue;
     auto begun = rt_.now();
     bool is_made = co_await make_one();
     // A second copy of the state has come and gone. glibc would keep its memory for the next one, which is minutes away.
@@ -172,6 +183,7 @@ awaitable<bool> snapshotter::make_one() {
     co_return false;
   }
   newest_ = record.at.sequence;
+  newest_since_ = rt_.now();
   bytes_.set(double(bytes.size()));
   spdlog::info("snapshot of the metadata up to entry {}: {} bytes", record.at.sequence.value(), bytes.size());
   if (!dropped->empty()) (void)co_await objects_.remove(std::move(*dropped), rt_.now() + get_patience);

@@ -3,6 +3,9 @@
 // A snapshot is made from the one before it and the entries since, on a state of its own and off the serving thread: nothing
 // that serves clients waits for it. Its object is stored first, then its record is added, which trims the log. A crash in
 // between leaves an object that nobody refers to; one that is made twice is dropped by the store.
+//
+// Where entries come fast, snapshots do not: the log is trimmed up to the snapshot before the newest, and an agent that was away
+// from it for as long as it may be finds what it needs next.
 #pragma once
 #include <optional>
 #include <string>
@@ -24,6 +27,7 @@ struct snapshot_settings {
   std::string key_prefix;         // of objects, "" or ending in '/'
   std::int64_t entries = 10'000;  // YAKS_SNAPSHOT_ENTRIES: that many new entries are worth one
   duration look_interval = 1s;
+  duration log_kept = 0s;  // YAKS_LOG_STALE_MS: no entry is trimmed before that age, unless there are very many
 };
 
 class snapshotter {
@@ -42,7 +46,10 @@ class snapshotter {
   const metadata::replica& log_;
   const membership::members& members_;
   snapshot_settings settings_;
+  bool is_too_soon() const;
+
   log_sequence newest_;
+  std::optional<time_point> newest_since_;  // when this agent saw it first
   metrics::counter &made_, &failures_;
   metrics::histogram& seconds_;
   metrics::gauge& bytes_;

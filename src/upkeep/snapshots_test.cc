@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <deque>
+
 #include "metastores/memory/memory_metastore.hpp"
 #include "objects/faulty/faulty_store.hpp"
 #include "objects/memory/memory_store.hpp"
@@ -22,13 +24,13 @@ struct node {
   membership::members members;
   snapshotter snapshots;
   task_group tasks;
-  node(simulated_runtime& runtime, metastores::memory_log& shared, object_store& objects, int id)
+  node(simulated_runtime& runtime, metastores::memory_log& shared, object_store& objects, int id, duration log_kept = 0s)
       : rt(runtime),
         session(runtime, shared, "node"),
         self{.node = node_id(id), .upload_deadline_ms = 600'000, .host = "h" + std::to_string(id), .port = 9092},
         log(runtime, session.log(), {.registration = self}, metrics, [](const metadata::changes&) {}),
         members(runtime, session, log, {.self = self}, metrics),
-        snapshots(runtime, session, objects, log, members, {.key_prefix = "p/", .entries = 10}, metrics),
+        snapshots(runtime, session, objects, log, members, {.key_prefix = "p/", .entries = 10, .log_kept = log_kept}, metrics),
         tasks(runtime.executor()) {}
   awaitable<void> start(object_store& objects) {
     co_await session.open();
@@ -217,6 +219,41 @@ TEST_F(snapshots, only_one_agent_makes_them_and_another_takes_over) {
     auto second = co_await other.session.snapshots();
     EXPECT_EQ(second->size(), 2u);
     co_await other.stop();
+  });
+}
+
+// Another agent may be away for a minute: however fast entries come, it goes on where it was.
+TEST_F(snapshots, the_log_keeps_what_an_agent_needs_that_was_away) {
+  run([&]() -> awaitable<void> {
+    node a(rt, shared, objects, 1, 60s);
+    co_await a.start(objects);
+    a.tasks.spawn(a.snapshots.run());
+    std::deque<std::pair<time_point, metadata::log_position>> positions;
+    for (int second = 0; second < 400; ++second) {
+      co_await a.work(10);
+      co_await rt.sleep_for(1s);
+      positions.emplace_back(rt.now(), a.log.current().position());
+      while (rt.now() - positions.front().first > 60s) positions.pop_front();
+      auto tail = co_await a.session.log().read_after(positions.front().second);
+      EXPECT_TRUE(tail) << second;
+    }
+    EXPECT_LT(shared.entries().size(), 2000u);  // of more than 4000
+    co_await a.stop();
+  });
+}
+
+// An agent must start in a time that has a bound.
+TEST_F(snapshots, the_log_does_not_grow_without_bound_for_those_who_are_away) {
+  run([&]() -> awaitable<void> {
+    node a(rt, shared, objects, 1, 24h);
+    co_await a.start(objects);
+    a.tasks.spawn(a.snapshots.run());
+    for (int second = 0; second < 300; ++second) {
+      co_await a.work(20);
+      co_await rt.sleep_for(1s);
+    }
+    EXPECT_LT(shared.entries().size(), 2200u);  // of more than 6000
+    co_await a.stop();
   });
 }
 
