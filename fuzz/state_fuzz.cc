@@ -1,6 +1,7 @@
-// Any commands, in any order, applied to the state machine: whatever the log says, no agent may fall over it, for all would, and
-// again at every start. After each entry the digest is what it is from scratch, ranges are consecutive, and the snapshot of the
-// state is the state.
+// Any commands, in any order, applied to the state machine: whatever the log says, no agent may fall over it, for all
+// would, and again at every start. After each entry the digest is what it is from scratch, ranges are consecutive,
+// objects know how many of them they have, what the log has let go of is remembered, no partition of a group has two
+// owners, and the snapshot of the state is the state.
 //
 // The input is a list of entries:
 //   u8   0-1 which of four writers; 2 an hour later; 3 two days later; 4 repeats its number; 5 skips one
@@ -26,16 +27,32 @@ bool is_small(const std::vector<command>& commands) {
 
 void check(const state& s) {
   YAKS_CHECK(s.digest() == s.recompute_digest(), "the digest follows every change");
+  std::map<object_number, std::uint32_t> ranges;
   for (const auto& [name, t] : s.topics_by_name())
     for (const auto& p : t->partitions) {
+      YAKS_CHECK(offset(0) <= p.held_from && p.held_from <= p.log_start && p.log_start <= p.high_watermark,
+                 "a log ends after it begins");
+      YAKS_CHECK(p.held_from <= p.state_begin(), "what is held begins in the index or in the state");
       auto next = p.state_begin();
       for (const auto& r : p.ranges) {
         YAKS_CHECK(r.base_offset == next && r.record_count > 0, "ranges are consecutive, and none is empty");
-        YAKS_CHECK(s.find_object(r.object).ranges > 0, "a range lies in an object that is known");
+        ++ranges[r.object];
         next = r.end_offset();
       }
       YAKS_CHECK(next == p.high_watermark, "ranges end at the high watermark");
     }
+  YAKS_CHECK(ranges.size() == s.object_count(), "objects without ranges are released");
+  for (const auto& [number, n] : ranges) YAKS_CHECK(s.find_object(number).ranges == n, "an object knows its ranges");
+  for (const auto& [number, object] : s.released())
+    YAKS_CHECK(!s.objects().contains(number), "an object is released when its last range is");
+  for (const auto& [name, g] : s.groups().all()) {
+    if (!g.consumer) continue;
+    std::map<topic_partition, std::string> owners;
+    for (const auto& [id, m] : g.consumer->members)
+      for (const auto* set : {&m.assigned, &m.revoking})
+        for (const auto& p : *set) YAKS_CHECK(owners.emplace(p, id).second, "a partition has one owner");
+    YAKS_CHECK(owners == g.consumer->owners, "owners are those of the members");
+  }
 }
 
 void run(byte_view input) {
