@@ -8,6 +8,10 @@ stop, and then all producers must succeed, every run's check must hold, buffers 
 and serve the same log again after a start.
 
   chaos.py [--seed N] [--duration 60s] [--store embedded|postgres+s3] [--faults kill,pause,…] [--agents N [--one-address]]
+           [--churn] [--set NAME=VALUE]…
+
+With --churn, topics come and go whose records are kept for a second or two, in the same objects as the others: what retention, deletion
+and the search for orphans free must never be what somebody else still has.
 
 With --one-address all agents advertise the address of one balancer in front of them, which hands out connections by chance.
 
@@ -27,6 +31,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../e2e"))
 import lib  # noqa: E402
@@ -155,6 +160,8 @@ class Cluster:
         self.over = threading.Event()
         self.skipped = {}
         self.rounds_passed = self.rounds_unstarted = 0
+        self.freed = {}            # by (process of an agent, metric)
+        self.topics_gone = 0
         self.disk = None
         chance = random.Random(f"{chosen.seed} settings")
         # Limits that an ordinary run never meets, so that pauses and outages pass them here.
@@ -164,7 +171,11 @@ class Cluster:
                     "buffer_max_bytes": chance.choice([128 << 20, 1 << 20]),
                     "materialize_interval_ms": chance.choice([20, 100, 1000]),
                     "materialize_chunk_ranges": chance.choice([2, 2, 10])}
-        settings["flush_bytes"] = min(5 << 20, settings["buffer_max_bytes"] // 2)  # an agent refuses more than its buffer holds
+        if chosen.churn:
+            settings.update({"retention_interval_ms": 500, "delete_grace_ms": chance.choice([60000, 0, 2000]), "sweep_interval_ms": 10000})
+        settings.update(chosen.set)
+        self.log_stale_ms = int(settings["log_stale_ms"])
+        settings["flush_bytes"] = min(5 << 20, int(settings["buffer_max_bytes"]) // 2)  # an agent refuses more than its buffer holds
         lib.say("settings: " + ", ".join(f"{k} {v}" for k, v in settings.items()))
         folder = os.path.join(lib.work_dir(), "storage")
         servers = os.path.join(folder, "servers")
@@ -225,12 +236,20 @@ class Cluster:
                     code = agent.process.returncode
                     words = f"agent {agent.index} ended by itself with {code}, {'after' if agent.was_ready else 'before'} it was ready"
                     lib.say("!     " + words)
-                    if code < 0 or agent.was_ready:
+                    if agent.was_ready and self.may_have_lost_touch(agent):
+                        lib.say("      it was away from the log for longer than it may be, and the log has been trimmed")
+                    elif code < 0 or agent.was_ready:
                         self.problems.append(words)
                         shutil.copy(agent.log_path, f"{agent.log_path}.{len(self.problems)}")
                     self.exits.append(words)
                     agent.was_ready = False
                     agent.launch()
+
+    def may_have_lost_touch(self, agent):
+        """Faults last longer than what is drawn for YAKS_LOG_STALE_MS, sometimes: then this is an end that is documented."""
+        with open(agent.log_path, "rb") as log:
+            log.seek(max(0, os.path.getsize(agent.log_path) - 1000))
+            return self.log_stale_ms <= 20000 and b"the metadata log no longer holds the entries" in log.read()
 
     def server_pids(self, name):
         """A server's process and its children."""
@@ -398,6 +417,51 @@ class Cluster:
         except Exception as error:
             self.problems.append(f"the short runs of the oracle ended: {error!r}")
 
+    def churn(self):
+        """Topics whose records are kept for a moment. What is asked for may fail: faults are on."""
+        chance = random.Random(f"{self.chosen.seed} churn")
+        number = 0
+
+        def yaks(*arguments, lines=""):
+            # Not before a start of agents is over, or everything waits for a timeout.
+            command = [lib.program("yaks-client"), *arguments, "--brokers", self.brokers, "--timeout-ms", "5000"]
+            try:
+                return subprocess.run(command, input=lines, text=True, timeout=20, check=False, env=lib.clean_environment(),
+                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+            except subprocess.TimeoutExpired:
+                return False
+
+        while not self.over.is_set():
+            number += 1
+            name = f"passing-{number}"
+            if not yaks("topics", "create", name, "--partitions", "3", "--config", f"retention.ms={chance.choice([1000, 2000])}"):
+                continue
+            for _ in range(chance.choice([2, 5, 10])):
+                if self.over.is_set():
+                    return
+                yaks("produce", name, lines="".join(f"{i} {'x' * chance.randrange(500)}\n" for i in range(50)))
+                self.wait(chance.choice([0, 0.2, 1]))
+            if chance.random() < 0.7 and yaks("topics", "delete", name):
+                self.topics_gone += 1
+
+    FREED = ("yaks_objects_deleted_total", "yaks_orphans_deleted_total", "yaks_retention_trims_total", "yaks_sweep_passes_total",
+             "yaks_snapshots_total")
+
+    def survey(self):
+        """Counters end with their process: what each one had counted when it was last seen counts."""
+        while not self.over.wait(0.5):
+            for agent in self.agents:
+                process = agent.process
+                try:
+                    with urllib.request.urlopen(f"http://127.0.0.1:{agent.metrics_port}/metrics", timeout=0.5) as answer:
+                        text = answer.read().decode()
+                except (OSError, ValueError):
+                    continue
+                for metric in self.FREED:
+                    found = re.search(rf"^{metric} (\S+)$", text, re.MULTILINE)
+                    if found and process is not None:
+                        self.freed[process.pid, metric] = float(found[1])
+
     def run(self):
         self.begun = time.monotonic()
         duration, faults = self.chosen.duration, self.chosen.faults
@@ -407,7 +471,9 @@ class Cluster:
                               "--produce-timeout", "600s", "--require-all", "--seed", self.chosen.seed)
         long_run.wait_for_load()
         readers = [threading.Thread(target=self.rounds, args=(i,), daemon=True) for i in range(2)]
-        self.threads = [threading.Thread(target=self.supervise, daemon=True)]
+        self.threads = [threading.Thread(target=work, daemon=True) for work in (self.supervise, self.survey)]
+        if self.chosen.churn:
+            self.threads.append(threading.Thread(target=self.churn, daemon=True))
         processes = [f for f in faults if f in PROCESS_FAULTS[self.store]]
         rest = [f for f in faults if f not in processes]
         if processes:
@@ -470,10 +536,19 @@ class Cluster:
             lib.say(f"      {name:<17}{self.happened[name]:4}" + (f"   ({', '.join(places)})" if places else ""))
         for name, why in self.skipped.items():
             lib.say(f"SKIP  {name}: NOT TESTED, {why}")
+        freed = ", ".join(f"{name} {sum(n for (_, m), n in self.freed.items() if m == name):.0f}" for name in self.FREED)
+        lib.say(f"      beside them: {freed}; {self.topics_gone} topics deleted")
         if self.exits:
             lib.say(f"      agents ended by themselves {len(self.exits)} times")
         if len(self.chosen.faults) == 1 and not self.happened[self.chosen.faults[0]]:
             self.problems.append(f"{self.chosen.faults[0]} was asked for, and never happened")
+
+
+def setting(text):
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"'{text}' is not NAME=VALUE, like flush_interval_ms=20")
+    return name.lower().removeprefix("yaks_"), value
 
 
 def long_or_short(chance):
@@ -526,6 +601,9 @@ def test():
     parser.add_argument("--faults", help="names, separated by commas (default: all that the store has)")
     parser.add_argument("--agents", type=int, default=1)
     parser.add_argument("--one-address", action="store_true", help="of all agents: a balancer in front of them")
+    parser.add_argument("--churn", action="store_true", help="topics come and go meanwhile, and everything that frees space is busy")
+    parser.add_argument("--set", type=setting, action="append", default=[], metavar="NAME=VALUE",
+                        help="a setting of all agents in place of the one that is drawn; may be repeated")
     parser.add_argument("--verbose", action="store_true", help="one line per fault")
     chosen = parser.parse_args()
     known = FAULTS[chosen.store]
