@@ -620,6 +620,25 @@ begin
 end
 $function$;
 )sql",
+    // What add_chunks wrote did not wait for the disk, for the entry that lets go of it in the state is flushed after it. But where
+    // the server crashes between the two, the agent appends that entry again, to a server that has lost the chunks: the state let go
+    // of what the index did not have. So everything in a term is durable before its author hears of it.
+    R"sql(
+create or replace function yaks.in_term(p_log_id integer, p_term bigint, p_is_durable boolean) returns void
+language plpgsql volatile as $function$
+declare
+  known bigint;
+begin
+  perform set_config('synchronous_commit', 'on', true);
+  select u.term into known from yaks.upkeep u where u.log_id = p_log_id for update;
+  if known > p_term then
+    raise exception 'term % of upkeep is over, this is term %', p_term, known using errcode = 'YK004';
+  elsif known < p_term then
+    update yaks.upkeep set term = p_term where log_id = p_log_id;
+  end if;
+end
+$function$;
+)sql",
 };
 static_assert(metadata::tail_bytes_max == 4194304, "the functions above say the same");
 

@@ -326,6 +326,16 @@ TEST_F(postgres_store, a_schema_that_is_dropped_is_refused_not_retried) {
   });
 }
 
+// The entry by which the state lets go of ranges may be appended again after a crash of the server: by then they must not be lost.
+TEST_F(postgres_store, what_the_index_takes_waits_for_the_disk) {
+  with_store([this](postgres_metastore&) -> awaitable<void> {
+    EXPECT_EQ(database_->sql("begin; set local synchronous_commit = off; select count(*) from yaks.add_chunks(0, 1, "
+                             "'{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}'); show synchronous_commit"),
+              "on");
+    co_return;
+  });
+}
+
 TEST_F(postgres_store, appends_wait_for_the_disk_whatever_the_role_says) {
   with_store([this](postgres_metastore& store) -> awaitable<void> {
     database_->sql("alter database " + settings_.database + " set synchronous_commit = off");
