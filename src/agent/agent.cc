@@ -10,17 +10,23 @@
 
 namespace yaks {
 namespace {
-metadata::register_agent registration_of(const config::settings& s, std::uint16_t port) {
+// `cache_port` is 0 where no cache is shared.
+metadata::register_agent registration_of(const config::settings& s, std::uint16_t port, std::uint16_t cache_port) {
+  auto cache_host = s.cache_peers.advertised_host.empty() ? s.listener.advertised_host : s.cache_peers.advertised_host;
   return {.node = node_id(s.process.node_id),
           .upload_deadline_ms = s.write.upload_deadline.count(),
           .version = version,
           .host = s.listener.advertised_host,
           .port = port,
-          .zone = s.process.zone};
+          .zone = s.process.zone,
+          .as_of = {},
+          .cache_host = cache_port != 0 ? cache_host : "",
+          .cache_port = cache_port};
 }
 
-metadata::replica_settings replica_settings_of(const config::settings& s, const metadata::metastore& store, std::uint16_t port) {
-  return {.registration = registration_of(s, port),
+metadata::replica_settings replica_settings_of(const config::settings& s, const metadata::metastore& store, std::uint16_t port,
+                                               std::uint16_t cache_port) {
+  return {.registration = registration_of(s, port, cache_port),
           .stale_after = s.read.log_stale_after,
           .holds_node_id = [&store] { return store.holds_node_id(); }};
 }
@@ -87,15 +93,15 @@ std::uint16_t advertised_port(const config::settings& s, const listener& serving
 }  // namespace
 
 agent::agent(runtime& rt, std::unique_ptr<listener> serving, metadata::metastore& store, object_store& objects,
-             const config::settings& s, metrics::registry& metrics)
+             const config::settings& s, metrics::registry& metrics, std::optional<peer_access> sharing)
     : rt_(rt),
       store_(store),
       objects_(objects),
       shutdown_timeout_(s.process.shutdown_timeout),
-      log_(rt, store.log(), replica_settings_of(s, store, advertised_port(s, *serving)), metrics,
+      log_(rt, store.log(), replica_settings_of(s, store, advertised_port(s, *serving), sharing ? sharing->at->port() : 0), metrics,
            [this](const metadata::changes& changes) { applied(changes); }),
       members_(rt, store, log_,
-               {.self = registration_of(s, advertised_port(s, *serving)),
+               {.self = registration_of(s, advertised_port(s, *serving), sharing ? sharing->at->port() : 0),
                 .heartbeat = s.cache_peers.heartbeat,
                 .lease_ttl = s.cache_peers.lease},
                metrics),
@@ -117,7 +123,17 @@ agent::agent(runtime& rt, std::unique_ptr<listener> serving, metadata::metastore
       sweeper_(rt, store, log_, objects, office_, {.key_prefix = s.s3.prefix, .interval = s.upkeep.sweep_interval}, metrics),
       cache_(s.read.cache_bytes, metrics),
       buffer_(rt, objects, log_, cache_, write_settings_of(s, [this](topic_id topic, const auto& share) { stored(topic, share); }), metrics),
-      reader_(rt, objects, cache_, {.key_prefix = s.s3.prefix}, metrics),
+      peer_listener_(sharing ? std::move(sharing->at) : nullptr),
+      peer_client_(!sharing ? std::nullopt
+                            : std::optional<peers::peer_client>(
+                                  std::in_place, rt, sharing->net, [this] { return log_.self(); }, [this] { return cache_peers(); },
+                                  peers::peer_client_settings{.secret = sharing->secret, .avoid_for = s.cache_peers.poll}, metrics)),
+      reader_(rt, objects, cache_,
+              {.key_prefix = s.s3.prefix,
+               .log_time = [this] { return log_.log_time(); },
+               .backfill = {.bytes_per_s = s.read.backfill_bytes_per_s},
+               .settled = [this](object_id object) { return buffer_.settled(object); }},
+              metrics, peer_client_ ? &*peer_client_ : nullptr),
       fetch_memory_(s.read.memory_bytes),
       index_(store.index(), log_, 200'000, metrics),  // about 15 MB
       fetcher_(rt, log_, reader_, index_, waiting_, fetch_memory_, std::uint32_t(s.read.response_bytes_max)),
@@ -131,6 +147,20 @@ agent::agent(runtime& rt, std::unique_ptr<listener> serving, metadata::metastore
       numbers_(rt, metrics, log_, members_, numbers_settings_of(s, s.listener.advertised_port != 0 ? s.listener.advertised_port : server_.port())),
       topic_survey_(rt, log_),
       tasks_(rt.executor()) {
+  if (sharing) {
+    peer_server_.emplace(reader_, sharing->secret, metrics);
+    peer_server_->add(std::string(console::numbers_path), [this](const http::server_request& request) -> http::server_response {
+      auto asked = console::parse_query(request.query);
+      if (!asked) return {.status = 400, .body = "not a question that is answered here\n"};
+      return {.content_type = "application/json", .body = numbers_.numbers(*asked)};
+    });
+    peer_http_.emplace(
+        rt, *peer_listener_, [this](const http::server_request& request) { return peer_server_->answer(request); },
+        peers::peer_server::settings());
+  } else {
+    peers::peer_client_metrics names(metrics);
+    peers::peer_client_metrics::add_peers(metrics, [] { return 0.0; });
+  }
   metrics.add_callback("yaks_fetch_memory_bytes", "Memory that fetches hold, in bytes.",
                        [this] { return double(fetch_memory_.held()); });
   metrics.add_callback("yaks_fetch_memory_bytes_max", "Budget of fetches (YAKS_FETCH_MEMORY_BYTES), in bytes.",
@@ -157,7 +187,14 @@ std::vector<console::other_agent> agent::other_agents() const {
                      .port = what->port,
                      .zone = what->zone,
                      .version = what->version,
-                     .at = {}});
+                     .at = {.host = what->cache_host, .port = what->cache_port}});
+  return all;
+}
+
+std::vector<peers::peer> agent::cache_peers() const {
+  std::vector<peers::peer> all;
+  for (const auto& [who, what] : members_.agents())
+    if (what->cache_port != 0) all.push_back({.who = who, .host = what->cache_host, .port = what->cache_port});
   return all;
 }
 
@@ -208,6 +245,7 @@ awaitable<void> agent::serve(stop_request& stop) {
   tasks_.spawn(read_model_.run());
   tasks_.spawn(numbers_.run());
   tasks_.spawn(groups_.run());
+  if (peer_http_) tasks_.spawn(peer_http_->run());
   tasks_.spawn(server_.run());
   serving_ = true;
   on_ready();

@@ -5,6 +5,7 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,8 +27,11 @@
 #include "metadata/metastore.hpp"
 #include "metadata/replica.hpp"
 #include "metrics/registry.hpp"
+#include "net/http_server.hpp"
 #include "net/network.hpp"
 #include "objects/object_store.hpp"
+#include "peers/peer_client.hpp"
+#include "peers/peer_server.hpp"
 #include "runtime/event.hpp"
 #include "runtime/runtime.hpp"
 #include "runtime/task_group.hpp"
@@ -58,12 +62,19 @@ class stop_request {
   event changed_;
 };
 
+// What an agent needs to share its cache with others: without it, it neither asks nor answers.
+struct peer_access {
+  network& net;
+  std::unique_ptr<listener> at;
+  std::string secret;
+};
+
 class agent {
  public:
   // `store` is open and holds the node id. `serving` gets the listener, bound already, so that a taken port is found before
   // anything else starts. All references outlive the agent.
   agent(runtime& rt, std::unique_ptr<listener> serving, metadata::metastore& store, object_store& objects,
-        const config::settings& settings, metrics::registry& metrics);
+        const config::settings& settings, metrics::registry& metrics, std::optional<peer_access> sharing = {});
   ~agent();
 
   // Serves until asked to stop: then takes no more connections, flushes what is buffered, answers, and returns; what is not
@@ -84,6 +95,7 @@ class agent {
   awaitable<void> shut_down();
   awaitable<void> finish(time_point deadline);
   void applied(const metadata::changes& changes);
+  std::vector<peers::peer> cache_peers() const;
   void stored(topic_id topic, const ingest::stored_share& share);
 
   runtime& rt_;
@@ -101,7 +113,11 @@ class agent {
   upkeep::sweeper sweeper_;
   block_cache cache_;
   ingest::write_buffer buffer_;
+  std::unique_ptr<listener> peer_listener_;
+  std::optional<peers::peer_client> peer_client_;  // nothing where no cache is shared, like the other two
   fetch::range_reader reader_;
+  std::optional<peers::peer_server> peer_server_;
+  std::optional<http::server> peer_http_;
   fetch::waiters waiting_;
   fetch::byte_budget fetch_memory_;
   fetch::index_reader index_;

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <boost/asio/error.hpp>
 
 #include "base/endian.hpp"
 #include "ingest/test_world.hpp"
@@ -22,12 +23,14 @@ config::settings settings_of(std::int32_t node) {
   config::settings s{};
   s.cache_peers.heartbeat = 5s;
   s.cache_peers.lease = 15s;
+  s.cache_peers.poll = 10s;
   s.materializer.snapshot_entries = 200;
   s.materializer.interval = 100ms;
   s.materializer.batch_size = 1000;
   s.materializer.chunk_ranges = 100;
   s.materializer.read_model_interval = 5s;
-  s.upkeep = {.retention_ms = -1, .retention_bytes = -1, .retention_interval = 10s, .delete_grace = 60s, .sweep_interval = 6h};
+  s.upkeep = {
+      .retention_ms = -1, .retention_bytes = -1, .retention_interval = 10s, .delete_grace = 60s, .sweep_interval = 6h};
   s.process.node_id = node;
   s.process.shutdown_timeout = 10s;
   s.listener.host = "0.0.0.0";
@@ -81,9 +84,10 @@ class client {
     r.topic_data.push_back({.name = topic, .partition_data = {{0, wire::blob{batch}}}});
     co_await send(9, r);
   }
-  awaitable<error_code> make_topic(std::string topic) {
+  awaitable<error_code> make_topic(std::string topic,
+                                   std::vector<wire::create_topics_request::topic_entry::config_entry> configs = {}) {
     wire::create_topics_request r;
-    r.topics.push_back({.name = topic, .num_partitions = 1, .replication_factor = 1});
+    r.topics.push_back({.name = topic, .num_partitions = 1, .replication_factor = 1, .configs = std::move(configs)});
     co_await send(7, r);
     co_return (co_await receive<wire::create_topics_response>(7)).topics.at(0).error_code;
   }
@@ -112,7 +116,9 @@ class client {
 // Some agents on one log.
 struct cluster {
   explicit cluster(std::uint64_t seed = 1)
-      : world(seed), rt(world), log([this] { return world.wall_clock(); }), store(rt, objects), tasks(rt.executor()) {}
+      : world(seed), rt(world), log([this] { return world.wall_clock(); }), store(rt, objects), tasks(rt.executor()) {
+    sharing.inner = &network;
+  }
 
   struct member {
     metrics::registry metrics;
@@ -124,17 +130,24 @@ struct cluster {
     member(runtime& rt, metastores::memory_log& log, std::int32_t node)
         : session(rt, log, fmt::format("agent {}", node)) {}
   };
-  awaitable<member*> start(std::int32_t node, std::function<void(config::settings&)> change = {}) {
+  // With a secret, the agent shares its cache with others, at its own port + 1000.
+  awaitable<member*> start(std::int32_t node, std::function<void(config::settings&)> change = {},
+                           std::string secret = "") {
     auto& m = *members.emplace_back(std::make_unique<member>(rt, log, node));
     co_await m.session.open();
     co_await m.session.hold_node_id(node_id(node), 1s);
     auto s = settings_of(node);
     if (change) change(s);
     m.the_agent = std::make_unique<agent>(rt, network.listen({.host = "0.0.0.0", .port = std::uint16_t(9000 + node)}),
-                                          m.session, store, s, m.metrics);
+                                          m.session, store, s, m.metrics, peers_at(node, secret));
     m.the_agent->on_ready = [&m] { m.ready = true; };
     tasks.spawn(live(m));
     co_return &m;
+  }
+  std::optional<peer_access> peers_at(std::int32_t node, std::string secret) {
+    if (secret.empty()) return std::nullopt;
+    auto at = network.listen({.host = fmt::format("agent{}", node), .port = std::uint16_t(10000 + node)});
+    return peer_access{.net = sharing, .at = std::move(at), .secret = std::move(secret)};
   }
   awaitable<void> live(member& m) {
     try {
@@ -166,14 +179,27 @@ struct cluster {
   memory_store objects;
   controlled_store store;
   memory_network network;
+  struct : yaks::network {  // where peers find each other, or not
+    memory_network* inner = nullptr;
+    std::string unreachable;
+    awaitable<std::unique_ptr<byte_stream>> connect(endpoint to) override {
+      if (to.host == unreachable) throw boost::system::system_error(asio::error::connection_refused);
+      return inner->connect(std::move(to));
+    }
+    std::unique_ptr<listener> listen(endpoint at) override { return inner->listen(std::move(at)); }
+  } sharing;
   std::vector<std::unique_ptr<member>> members;
   task_group tasks;
 };
 
-std::vector<std::string> values_of(const wire::fetch_response::topic_entry::partition_entry& p) {
+std::string bytes_of(const wire::fetch_response::topic_entry::partition_entry& p) {
   std::string bytes;
   if (p.records)
     for (const auto& s : p.records->parts) bytes += as_text(s.view());
+  return bytes;
+}
+std::vector<std::string> values_of(const wire::fetch_response::topic_entry::partition_entry& p) {
+  auto bytes = bytes_of(p);
   std::vector<std::string> values;
   records::batch_reader reader(as_bytes(bytes));
   while (auto batch = reader.next()) {
@@ -398,7 +424,10 @@ TEST(agent, members_of_a_group_outlive_their_agent) {
     co_await c.until([&] { return a->ready && b->ready; });
     std::vector<std::unique_ptr<client>> clients;
     std::vector<wire::join_group_response> joined;
-    wire::join_group_request join{.group_id = "g", .session_timeout_ms = 10'000, .rebalance_timeout_ms = 10'000, .protocol_type = "any",
+    wire::join_group_request join{.group_id = "g",
+                                  .session_timeout_ms = 10'000,
+                                  .rebalance_timeout_ms = 10'000,
+                                  .protocol_type = "any",
                                   .protocols = {{.name = "p", .metadata = {"m"}}}};
     for (int i = 0; i < 2; ++i) {
       clients.push_back(co_await c.connect(1));
@@ -410,7 +439,8 @@ TEST(agent, members_of_a_group_outlive_their_agent) {
     EXPECT_EQ(joined[1].generation_id, 1);
     for (std::size_t i = 0; i < 2; ++i) {
       wire::sync_group_request sync{.group_id = "g", .generation_id = 1, .member_id = joined[i].member_id};
-      for (const auto& m : joined[i].members) sync.assignments.push_back({.member_id = m.member_id, .assignment = {"a"}});
+      for (const auto& m : joined[i].members)
+        sync.assignments.push_back({.member_id = m.member_id, .assignment = {"a"}});
       co_await clients[i]->send(3, sync);
     }
     for (auto& k : clients) EXPECT_EQ((co_await k->receive<wire::sync_group_response>(3)).error_code, error_code::none);
@@ -454,8 +484,9 @@ TEST(agent, a_long_poll_is_woken_by_another_agents_produce) {
 
 // ---- the failure table of docs/guarantees.md, row by row
 
-// An idempotent producer's record, sent to an agent that dies when `moment` says so, without an answer; then, as clients do,
-// sent again to another agent, whose answer is returned. What `moment` does to the log is over after the death.
+// An idempotent producer's record, sent to an agent that dies when `moment` says so, without an answer; then, as
+// clients do, sent again to another agent, whose answer is returned. What `moment` does to the log is over after the
+// death.
 awaitable<wire::produce_response::topic_entry::partition_entry> produce_across_a_death(cluster& c,
                                                                                        std::function<bool()> moment) {
   auto* other = co_await c.start(1);
@@ -546,7 +577,8 @@ TEST(failure_table, the_log_is_away_for_longer_than_it_may_be) {
     // A produce waits, and fails before its client gives up.
     co_await k->produce("t", "b", of_producer(7, 1), -1, 3000);
     auto refused = co_await k->produced();
-    EXPECT_TRUE(refused.error_code == error_code::kafka_storage_error || refused.error_code == error_code::request_timed_out);
+    EXPECT_TRUE(refused.error_code == error_code::kafka_storage_error ||
+                refused.error_code == error_code::request_timed_out);
     EXPECT_LE(c.rt.now() - away_since, 3s);
     EXPECT_GE(c.rt.now() - away_since, 1s);
     // What is known is served, until it may be too old.
@@ -791,6 +823,161 @@ TEST(agents_at_random, broken_off_at_any_moment_keeps_what_it_acknowledged) {
                     values[std::size_t(offsets[i][n])] == fmt::format("p{}-{}", i, n));
   }
   EXPECT_GT(acknowledged_in_all, 500u);
+}
+
+// ---- caches that are shared
+
+double number(const cluster::member& m, std::string name) {
+  auto text = m.metrics.text();
+  auto at = text.find("\n" + name + " ");
+  if (at == std::string::npos) return -1;
+  return std::stod(text.substr(at + name.size() + 2));
+}
+
+TEST(agents, what_one_wrote_the_others_read_from_its_memory) {
+  cluster c;
+  c.play([&]() -> awaitable<void> {
+    std::vector<cluster::member*> all;
+    std::vector<std::unique_ptr<client>> clients;
+    for (int node = 1; node <= 3; ++node) all.push_back(co_await c.start(node, {}, "secret"));
+    for (auto* m : all) co_await c.until([&] { return m->ready && number(*m, "yaks_groupcache_peers") == 2; });
+    for (int node = 1; node <= 3; ++node) clients.push_back(co_await c.connect(node));
+    EXPECT_EQ(co_await clients[0]->make_topic("t"), error_code::none);
+    std::int64_t next = 0;
+    for (int round = 0; round < 30; ++round) {
+      auto& writer = *clients[std::size_t(round % 3)];
+      co_await writer.produce("t", fmt::format("{}", round));
+      EXPECT_EQ((co_await writer.produced()).base_offset, next);
+      for (auto& k : clients) {
+        co_await k->fetch("t", next);
+        EXPECT_EQ(values_of(co_await k->fetched()), (std::vector{fmt::format("{}", round)}));
+      }
+      ++next;
+    }
+    EXPECT_EQ(c.store.gets, 0u);
+    for (auto* m : all) {
+      EXPECT_EQ(number(*m, "yaks_groupcache_peer_loads_total"), 20);
+      EXPECT_EQ(number(*m, "yaks_groupcache_served_total"), 20);
+      EXPECT_EQ(number(*m, "yaks_groupcache_peer_errors_total"), 0);
+      EXPECT_EQ(number(*m, "yaks_groupcache_local_loads_total"), 0);
+      EXPECT_GE(number(*m, "yaks_groupcache_cache_gets_total"), number(*m, "yaks_groupcache_cache_hits_total"));
+    }
+  });
+}
+
+// A long poll on another agent is woken by the log, maybe before the writer itself has heard of its commit.
+TEST(agents, a_commit_that_the_writer_has_not_heard_of_costs_no_get) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    cluster c(seed);
+    c.play([&]() -> awaitable<void> {
+      auto *a = co_await c.start(1, {}, "secret"), *b = co_await c.start(2, {}, "secret");
+      for (auto* m : {a, b}) co_await c.until([&] { return m->ready && number(*m, "yaks_groupcache_peers") == 1; });
+      auto at_a = co_await c.connect(1), at_b = co_await c.connect(2);
+      EXPECT_EQ(co_await at_a->make_topic("t"), error_code::none);
+      for (int i = 0; i < 10; ++i) {
+        co_await at_b->fetch("t", i, 30'000);
+        co_await c.rt.sleep_for(100ms);
+        co_await at_a->produce("t", "a");
+        EXPECT_EQ(values_of(co_await at_b->fetched()), (std::vector<std::string>{"a"}));
+        (void)co_await at_a->produced();
+      }
+      EXPECT_EQ(c.store.gets, 0u);
+    });
+  }
+}
+
+TEST(agents, where_the_writer_is_gone_the_others_read_an_object_once_for_all_of_them) {
+  cluster c;
+  c.play([&]() -> awaitable<void> {
+    std::vector<cluster::member*> all;
+    for (int node = 1; node <= 4; ++node) all.push_back(co_await c.start(node, {}, "secret"));
+    for (auto* m : all) co_await c.until([&] { return m->ready && number(*m, "yaks_groupcache_peers") == 3; });
+    auto writer = co_await c.connect(1);
+    EXPECT_EQ(co_await writer->make_topic("t"), error_code::none);
+    for (int i = 0; i < 10; ++i) {
+      co_await writer->produce("t", fmt::format("{}", i));
+      (void)co_await writer->produced();
+    }
+    all[0]->stop.ask();
+    co_await c.until([&] { return all[0]->ended; });
+    for (int node = 2; node <= 4; ++node)
+      co_await c.until([&] { return number(*all[std::size_t(node - 1)], "yaks_groupcache_peers") == 2; });
+    std::vector<std::unique_ptr<client>> clients;
+    for (int node = 2; node <= 4; ++node) clients.push_back(co_await c.connect(node));
+    for (auto& k : clients) co_await k->fetch("t", 0);  // all at the same time
+    for (auto& k : clients) EXPECT_EQ(values_of(co_await k->fetched()).size(), 10u);
+    EXPECT_EQ(c.store.gets, 10u);
+  });
+}
+
+// Objects have records as they were sent; a peer's memory has them with the log's offsets and times, also where it
+// reads an object on behalf of another agent only.
+TEST(agents, append_times_are_the_same_through_whichever_agent) {
+  cluster c;
+  c.play([&]() -> awaitable<void> {
+    std::vector<cluster::member*> all;
+    std::vector<std::unique_ptr<client>> clients;
+    for (int node = 1; node <= 4; ++node) all.push_back(co_await c.start(node, {}, "secret"));
+    for (auto* m : all) co_await c.until([&] { return m->ready && number(*m, "yaks_groupcache_peers") == 3; });
+    for (int node = 1; node <= 4; ++node) clients.push_back(co_await c.connect(node));
+    EXPECT_EQ(co_await clients[0]->make_topic("t", {{"message.timestamp.type", "LogAppendTime"}}), error_code::none);
+    for (int i = 0; i < 20; ++i) {
+      co_await clients[0]->produce("t", fmt::format("{}", i));
+      (void)co_await clients[0]->produced();
+    }
+    std::vector<std::string> answers;
+    for (int i : {0, 1}) {  // the writer, and one that asks the writer
+      co_await clients[std::size_t(i)]->fetch("t", 0);
+      answers.push_back(bytes_of(co_await clients[std::size_t(i)]->fetched()));
+    }
+    EXPECT_EQ(c.store.gets, 0u);
+    EXPECT_EQ(number(*all[1], "yaks_groupcache_peer_loads_total"), 20);
+    all[0]->stop.ask();
+    co_await c.until([&] { return all[0]->ended; });
+    for (int i : {2, 3}) co_await c.until([&] { return number(*all[std::size_t(i)], "yaks_groupcache_peers") == 2; });
+    for (int i : {2, 3}) {  // these read the objects, each some of them
+      co_await clients[std::size_t(i)]->fetch("t", 0);
+      answers.push_back(bytes_of(co_await clients[std::size_t(i)]->fetched()));
+    }
+    EXPECT_GT(number(*all[2], "yaks_groupcache_served_total"), 0);
+    EXPECT_GT(number(*all[2], "yaks_groupcache_peer_loads_total"), 0);
+    for (const auto& answer : answers) {
+      EXPECT_EQ(answer, answers.front());
+      records::batch_reader reader(as_bytes(answer));
+      std::int64_t next = 0;
+      while (auto batch = reader.next()) {
+        EXPECT_TRUE(batch->is_log_append_time() && batch->crc_matches());
+        EXPECT_EQ(batch->base_offset().value(), next++);
+      }
+      EXPECT_EQ(next, 20);
+    }
+  });
+}
+
+TEST(agents, a_peer_that_cannot_help_costs_a_get_and_no_error) {
+  for (std::string how : {"another secret", "does not listen"}) {
+    cluster c;
+    c.play([&]() -> awaitable<void> {
+      auto* a = co_await c.start(1, {}, how == "another secret" ? "secret of its own" : "secret");
+      auto* b = co_await c.start(2, {}, "secret");
+      for (auto* m : {a, b}) co_await c.until([&] { return m->ready && number(*m, "yaks_groupcache_peers") == 1; });
+      auto at_a = co_await c.connect(1), at_b = co_await c.connect(2);
+      EXPECT_EQ(co_await at_a->make_topic("t"), error_code::none);
+      for (int i = 0; i < 5; ++i) {
+        co_await at_a->produce("t", "a");
+        (void)co_await at_a->produced();
+      }
+      if (how == "does not listen") c.sharing.unreachable = "agent1";  // gone, and its lease has not lapsed yet
+      for (int i = 0; i < 5; ++i) {
+        co_await at_b->fetch("t", i);
+        auto got = co_await at_b->fetched();
+        EXPECT_EQ(got.error_code, error_code::none);
+        EXPECT_GE(values_of(got).size(), 1u);
+      }
+      EXPECT_EQ(c.store.gets, 5u) << how;
+      EXPECT_GE(number(*b, "yaks_groupcache_peer_errors_total"), 1);
+    });
+  }
 }
 }  // namespace
 }  // namespace yaks

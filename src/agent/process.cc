@@ -46,7 +46,10 @@ class process {
   std::unique_ptr<listener> listen(std::string host, std::uint16_t port, std::string_view setting);
   std::unique_ptr<metadata::metastore> make_metastore();
   awaitable<void> open_object_store();
-  awaitable<void> serve_from(std::unique_ptr<listener> serving, std::unique_ptr<listener> scraping);
+  awaitable<void> serve_from(std::unique_ptr<listener> serving, std::unique_ptr<listener> scraping,
+                             std::unique_ptr<listener> sharing);
+  std::string peer_secret() const;
+  std::optional<peer_access> peers_at(std::unique_ptr<listener> sharing);
   http::server_response answer(const http::server_request& request, const agent& server) const;
   telemetry::otlp_settings otlp_settings();
   // What runs beside an agent, each part where settings ask for it.
@@ -154,12 +157,14 @@ awaitable<void> process::serve() {
   std::unique_ptr<listener> scraping;
   if (s.metrics.enabled) scraping = listen(s.listener.host, s.metrics.port, "YAKS_METRICS_PORT");
   if (s.console.port != 0) console_at_ = listen(s.console.host, s.console.port, "YAKS_CONSOLE_PORT");
+  std::unique_ptr<listener> sharing;
+  if (s.cache_peers.enabled) sharing = listen(s.listener.host, s.cache_peers.port, "YAKS_GROUPCACHE_PORT");
   store_ = make_metastore();
   co_await store_->open();
   // From here on the store has tasks of its own: it is closed on every way out.
   std::exception_ptr failure;
   try {
-    co_await serve_from(std::move(serving), std::move(scraping));
+    co_await serve_from(std::move(serving), std::move(scraping), std::move(sharing));
   } catch (...) {
     failure = std::current_exception();
   }
@@ -183,14 +188,32 @@ awaitable<void> process::with_stores(store_work work) {
   if (failure) std::rethrow_exception(failure);
 }
 
-awaitable<void> process::serve_from(std::unique_ptr<listener> serving, std::unique_ptr<listener> scraping) {
+// Empty where agents cannot be several.
+std::string process::peer_secret() const {
+  if (!settings_.cache_peers.enabled || !store_->log().is_shared()) return {};
+  return settings_.cache_peers.secret.empty() ? store_->peer_secret() : settings_.cache_peers.secret;
+}
+
+std::optional<peer_access> process::peers_at(std::unique_ptr<listener> sharing) {
+  if (!sharing) return std::nullopt;
+  auto secret = peer_secret();
+  if (secret.empty()) {
+    spdlog::warn("YAKS_GROUPCACHE_ENABLED has no effect with {}: no other agent can be there", store_->description());
+    return std::nullopt;
+  }
+  spdlog::info("cached data is shared with other agents on {}:{}", settings_.listener.host, sharing->port());
+  return peer_access{.net = network_, .at = std::move(sharing), .secret = std::move(secret)};
+}
+
+awaitable<void> process::serve_from(std::unique_ptr<listener> serving, std::unique_ptr<listener> scraping,
+                                    std::unique_ptr<listener> sharing) {
   const auto& s = settings_;
   // Another agent may hold the id for as long as the lease: whoever asks us to stop meanwhile is not made to wait.
   co_await first_of(store_->hold_node_id(node_id(s.process.node_id), s.cache_peers.lease), stop_.wait());
   if (stop_.is_asked()) co_return;
   co_await open_object_store();
   spdlog::info("metadata: {}; records: {}", store_->description(), objects_description_);
-  agent server(runtime_, std::move(serving), *store_, *objects_, s, metrics_);
+  agent server(runtime_, std::move(serving), *store_, *objects_, s, metrics_, peers_at(std::move(sharing)));
   server.on_ready = [&] {
     auto took = std::chrono::duration_cast<std::chrono::milliseconds>(runtime_.now() - begun_).count();
     spdlog::info("ready after {} ms: serving Kafka clients on {}:{}, advertised as {}:{}", took, s.listener.host, server.port(),
@@ -217,7 +240,7 @@ void process::make_console(agent& server, side_parts& into) {
     spdlog::warn("everybody who reaches {}:{} can look at the dashboard: YAKS_CONSOLE_TOKEN makes it ask for a token", s.host,
                  console_at_->port());
   into.cluster.emplace(runtime_, network_, server.numbers(), [&server] { return server.other_agents(); },
-                       console::cluster_numbers_settings{.credentials = {}});
+                       console::cluster_numbers_settings{.credentials = {{std::string(peers::secret_header), peer_secret()}}});
   into.dashboard.emplace(runtime_, *into.cluster, server.topic_survey(),
                          console::dashboard_settings{.cluster_id = store_->cluster_id(),
                                                      .node = settings_.process.node_id,

@@ -11,7 +11,6 @@ constexpr std::int64_t kib = 1024, mib = 1024 * kib, gib = 1024 * mib;
 constexpr std::int64_t forever = 9223372036854775807;
 constexpr std::int64_t port_max = 65535, int32_max = 2147483647;
 constexpr std::int64_t minute = 60'000, hour = 60 * minute, day = 24 * hour;
-constexpr std::string_view no_peers = "agents do not share their caches yet";
 
 // clang-format off
 constexpr definition table[] = {
@@ -99,6 +98,10 @@ constexpr definition table[] = {
   {.name = "LOG_STALE_MS", .in = group::reading, .type = kind::milliseconds, .fallback = "60000", .least = 1000, .most = day,
    .help = "Without news from the metadata store for so long, the agent turns unready and fails fetches with a retriable error.",
    .store = [](settings& s, const value& v) { s.read.log_stale_after = v.time(); }},
+  {.name = "BACKFILL_BYTES_PER_S", .in = group::reading, .type = kind::bytes, .fallback = "0", .least = 0, .most = 1024 * gib,
+   .help = "Most bytes per second that an agent reads from S3 for consumers far behind; 0 means no limit. They never take the tail's "
+           "place in the cache.",
+   .store = [](settings& s, const value& v) { s.read.backfill_bytes_per_s = std::uint64_t(v.number); }},
 
   {.name = "DB_HOST", .in = group::postgres, .type = kind::word, .fallback = "localhost",
    .help = "Host name, address, or folder of the Unix socket.",
@@ -199,19 +202,23 @@ constexpr definition table[] = {
    .store = [](settings& s, const value& v) { s.console.token = v.text; }},
 
   {.name = "GROUPCACHE_ENABLED", .in = group::cache_peers, .type = kind::truth, .fallback = "false",
-   .help = "Ask other agents for cached data before S3.", .pending = no_peers,
+   .help = "Share cached data with other agents: each object is read from S3 once for all of them. Agents find each other through PostgreSQL.",
    .store = [](settings& s, const value& v) { s.cache_peers.enabled = v.truth(); }},
   {.name = "GROUPCACHE_PORT", .in = group::cache_peers, .type = kind::port, .fallback = "9080", .least = 0, .most = port_max,
-   .help = "Port for other agents.", .pending = no_peers,
+   .help = "Port for other agents, on YAKS_BROKER_HOST; 0 takes any free one.",
    .store = [](settings& s, const value& v) { s.cache_peers.port = v.port(); }},
   {.name = "GROUPCACHE_ADVERTISED_HOST", .in = group::cache_peers, .type = kind::text, .fallback = "",
-   .help = "Host name that other agents connect to.", .pending = no_peers,
+   .help = "Host name that other agents connect to; empty means YAKS_ADVERTISED_HOST. Needed where that one is a load balancer's.",
    .store = [](settings& s, const value& v) { s.cache_peers.advertised_host = v.text; }},
+  {.name = "GROUPCACHE_SECRET", .in = group::cache_peers, .type = kind::secret, .fallback = "",
+   .help = "What agents show each other, the same everywhere; empty means one that is made once and kept in PostgreSQL. Never printed. "
+           "It keeps strangers out and encrypts nothing.",
+   .store = [](settings& s, const value& v) { s.cache_peers.secret = v.text; }},
   {.name = "GROUPCACHE_HEARTBEAT_MS", .in = group::cache_peers, .type = kind::milliseconds, .fallback = "5000", .least = 100, .most = hour,
    .help = "How often an agent renews its lease, and learns whose leases live.",
    .store = [](settings& s, const value& v) { s.cache_peers.heartbeat = v.time(); }},
   {.name = "GROUPCACHE_POLL_MS", .in = group::cache_peers, .type = kind::milliseconds, .fallback = "10000", .least = 100, .most = hour,
-   .help = "How often an agent looks for other agents.", .pending = no_peers,
+   .help = "An agent that cannot be reached is asked for cached data again after so long. One that comes or goes is seen at once.",
    .store = [](settings& s, const value& v) { s.cache_peers.poll = v.time(); }},
   {.name = "GROUPCACHE_LEASE_TTL_MS", .in = group::cache_peers, .type = kind::milliseconds, .fallback = "15000", .least = 1000, .most = hour,
    .help = "An agent that has not renewed its lease for so long is taken for gone: clients are no longer sent to it.",

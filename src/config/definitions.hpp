@@ -64,7 +64,6 @@ struct definition {
   std::int64_t least = 0, most = 0;
   std::string_view choices = {};  // separated by one space
   std::string_view help;
-  std::string_view pending = {};  // why it has no effect yet; "" where it has
   bool is_standard = false;  // a variable that other programs know too: without YAKS_
   void (*store)(settings& into, const value& given);
 

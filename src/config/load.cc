@@ -125,8 +125,6 @@ class loader {
   void store(const loaded::item& one) {
     if (auto parsed = one.of->parse(one.text)) {
       one.of->store(out_.values, *parsed);
-      if (one.from != source::fallback && !one.of->pending.empty())
-        out_.warnings.push_back(fmt::format("{} has no effect: {}.", one.of->variable(), one.of->pending));
       return;
     }
     // Somebody's URL may carry a password.

@@ -70,6 +70,7 @@ TEST(load, defaults_are_those_that_are_documented) {
       {"GROUPCACHE_ENABLED", "false"},
       {"GROUPCACHE_PORT", "9080"},
       {"GROUPCACHE_ADVERTISED_HOST", ""},
+      {"GROUPCACHE_SECRET", ""},
       {"GROUPCACHE_CACHE_SIZE_MB", "512"},
       {"GROUPCACHE_HEARTBEAT_MS", "5000"},
       {"GROUPCACHE_POLL_MS", "10000"},
@@ -86,6 +87,7 @@ TEST(load, defaults_are_those_that_are_documented) {
       {"REQUEST_MAX_BYTES", "104857600"},
       {"UPLOAD_DEADLINE_MS", "600000"},
       {"LOG_STALE_MS", "60000"},
+      {"BACKFILL_BYTES_PER_S", "0"},
       {"ZONE", ""},
       {"DATA_DIR", "./yaks-data"},
       {"METASTORE", ""},
@@ -155,13 +157,15 @@ TEST(load, each_setting_changes_something_and_only_its_own_member) {
         s.groups.members_max, s.groups.offsets_retention.count(),
         s.write.flush_interval.count(), s.write.flush_bytes, s.write.buffer_bytes_max, s.write.upload_deadline.count(),
         s.read.response_bytes_max, s.read.memory_bytes, s.read.cache_bytes, s.read.log_stale_after.count(),
+        s.read.backfill_bytes_per_s,
         s.database.host, s.database.port, s.database.user, s.database.password, s.database.name, s.database.sslmode,
         s.database.run_migrations, s.s3.endpoint, s.s3.region, s.s3.access_key, s.s3.secret_key, s.s3.path_style,
         s.s3.bucket, s.s3.prefix, s.s3.create_bucket, s.s3.sign_payload, s.metrics.enabled, s.metrics.port,
         s.otlp.endpoint, s.otlp.headers, s.otlp.interval.count(), s.otlp.service_name, s.otlp.resource_attributes,
         s.prices.put_per_1000, s.prices.get_per_1000, s.prices.transfer_per_gb, s.prices.storage_per_gb_month,
         s.console.host, s.console.port, s.console.token,
-        s.cache_peers.enabled, s.cache_peers.port, s.cache_peers.advertised_host, s.cache_peers.heartbeat.count(),
+        s.cache_peers.enabled, s.cache_peers.port, s.cache_peers.advertised_host, s.cache_peers.secret,
+        s.cache_peers.heartbeat.count(),
         s.cache_peers.poll.count(), s.cache_peers.lease.count(), s.materializer.interval.count(),
         s.materializer.batch_size, s.materializer.chunk_ranges, s.materializer.snapshot_entries, s.materializer.read_model_interval.count(),
         s.upkeep.retention_ms, s.upkeep.retention_bytes, s.upkeep.retention_interval.count(), s.upkeep.delete_grace.count(), s.upkeep.sweep_interval.count());
@@ -248,13 +252,6 @@ TEST(load, unknown_variables_are_reported_with_the_nearest_name) {
       ElementsAre(
           "YAKS_FLUSH_INTERVALL_MS is not a setting of yaks and has no effect; did you mean YAKS_FLUSH_INTERVAL_MS?",
           "YAKS_WHATEVER_THIS_IS is not a setting of yaks and has no effect."));
-}
-
-TEST(load, a_setting_that_is_not_built_yet_says_so) {
-  auto all = must({{"YAKS_GROUPCACHE_ENABLED", "true"}});
-  EXPECT_THAT(all.warnings,
-              ElementsAre("YAKS_GROUPCACHE_ENABLED has no effect: agents do not share their caches yet."));
-  EXPECT_THAT(help_text(), HasSubstr("Not built yet, no effect: agents do not share their caches yet."));
 }
 
 TEST(load, storage_follows_variables_and_flags) {

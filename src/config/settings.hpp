@@ -63,6 +63,7 @@ struct settings {
     std::size_t memory_bytes;
     std::size_t cache_bytes;
     milliseconds log_stale_after;
+    std::uint64_t backfill_bytes_per_s;  // 0: no limit
   } read;
 
   struct {
@@ -117,7 +118,8 @@ struct settings {
   struct {
     bool enabled;
     std::uint16_t port;
-    std::string advertised_host;
+    std::string advertised_host;  // "": the listener's
+    std::string secret;           // "": the one that the metastore keeps; never printed
     milliseconds heartbeat;
     milliseconds poll;
     milliseconds lease;

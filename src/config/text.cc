@@ -112,7 +112,6 @@ std::string help_text() {
     std::string help(d.help);
     if (auto more = limits(d); !more.empty()) help += " [" + more + "]";
     append_wrapped(out, help, 6);
-    if (!d.pending.empty()) append_wrapped(out, fmt::format("Not built yet, no effect: {}.", d.pending), 6);
   }
   return out;
 }
@@ -127,7 +126,6 @@ std::string markdown() {
     previous = &d;
     std::string help(d.help);
     if (auto more = limits(d); !more.empty()) help += " [" + more + "]";
-    if (!d.pending.empty()) help += fmt::format(" Not built yet, no effect: {}.", d.pending);
     fmt::format_to(std::back_inserter(out), "| `{}` | {} | {} |\n", d.variable(),
                    d.fallback.empty() ? "" : fmt::format("`{}`", d.fallback), in_cell(help));
   }

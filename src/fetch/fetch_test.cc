@@ -391,5 +391,204 @@ TEST(byte_budget, who_is_cancelled_in_the_queue_makes_room) {
   EXPECT_EQ(budget.held(), 0u);
   EXPECT_EQ(budget.waiting(), 0u);
 }
+
+// ---- backfills
+
+struct gate_world {
+  simulated_world world{1};
+  simulated_runtime rt{world};
+};
+
+TEST(backfill_gate, so_many_at_a_time_and_those_whom_somebody_waits_for_first) {
+  gate_world w;
+  backfill_gate gate(w.rt, {.gets_max = 3, .gets_ahead_max = 2});
+  std::vector<bool> is_awaited(20, false);
+  for (std::size_t i = 10; i < 20; ++i) is_awaited[i] = true;  // they come last
+  std::vector<int> order;
+  std::size_t most = 0, most_ahead = 0, ahead = 0;
+  w.rt.run(together(w.rt, 20, [&](int i) -> awaitable<void> {
+    auto n = std::size_t(i);
+    auto pass = co_await gate.enter(1, [&is_awaited, n] { return is_awaited[n]; });
+    order.push_back(i);
+    ahead += n < 10;
+    most = std::max(most, gate.under_way()), most_ahead = std::max(most_ahead, ahead);
+    co_await w.rt.sleep_for(1s);
+    ahead -= n < 10;
+  }));
+  EXPECT_EQ(most, 3u);
+  EXPECT_EQ(most_ahead, 2u);
+  // Two were let in before anybody waited for anything; of the rest, those with somebody waiting, in their order.
+  std::vector<int> awaited_first{0, 1};
+  for (int i = 10; i < 20; ++i) awaited_first.push_back(i);
+  for (int i = 2; i < 10; ++i) awaited_first.push_back(i);
+  EXPECT_EQ(order, awaited_first);
+  EXPECT_EQ(gate.under_way(), 0u);
+  EXPECT_EQ(gate.waiting(), 0u);
+}
+
+TEST(backfill_gate, who_is_waited_for_by_now_is_moved_up) {
+  gate_world w;
+  backfill_gate gate(w.rt, {.gets_max = 1, .gets_ahead_max = 1});
+  bool last_is_awaited = false;
+  std::string order;
+  w.rt.run(together(w.rt, 5, [&](int i) -> awaitable<void> {
+    if (i == 4) {
+      co_await w.rt.sleep_for(500ms);
+      last_is_awaited = true;
+      gate.reconsider();
+      co_return;
+    }
+    auto pass = co_await gate.enter(1, [&, i] { return i == 3 && last_is_awaited; });
+    order += char('0' + i);
+    co_await w.rt.sleep_for(1s);
+  }));
+  EXPECT_EQ(order, "0312");
+}
+
+TEST(backfill_gate, no_more_bytes_per_second_than_it_is_told) {
+  gate_world w;
+  backfill_gate gate(w.rt, {.bytes_per_s = 1'000'000});
+  auto begun = w.rt.now();
+  w.rt.run(together(w.rt, 21, [&](int) -> awaitable<void> {
+    auto pass = co_await gate.enter(500'000, [] { return true; });
+    auto now = w.rt.now() - begun;
+    EXPECT_EQ(gate.is_congested(), now > 0s && now < 7400ms)
+        << now.count();  // the first one is alone, the last ones are few
+  }));
+  auto took = std::chrono::duration<double>(w.rt.now() - begun).count();
+  EXPECT_NEAR(took, 10.0, 0.1);
+  EXPECT_FALSE(gate.is_congested());
+}
+
+TEST(backfill_gate, who_is_cancelled_in_the_queue_makes_room) {
+  gate_world w;
+  backfill_gate gate(w.rt, {.gets_max = 1});
+  bool got = false;
+  auto scene = [&]() -> awaitable<void> {
+    auto held = co_await gate.enter(1, [] { return true; });
+    task_group leaving(w.rt.executor()), staying(w.rt.executor());
+    auto give_up = [&]() -> awaitable<void> { (void)co_await gate.enter(1, [] { return true; }); };
+    auto wait = [&]() -> awaitable<void> {
+      auto pass = co_await gate.enter(1, [] { return true; });
+      got = true;
+    };
+    auto queue = [&]() -> awaitable<void> {
+      leaving.spawn(give_up());
+      co_await w.rt.sleep_for(1ms);
+      staying.spawn(wait());
+      co_await w.rt.sleep_for(1ms);
+      EXPECT_EQ(gate.waiting(), 2u);
+    };
+    auto both = [&]() -> awaitable<void> {
+      co_await run_then_close(queue(), leaving);
+      EXPECT_EQ(gate.waiting(), 1u);
+      held = {};
+      co_await w.rt.sleep_for(1ms);
+    };
+    co_await run_then_close(both(), staying);
+  };
+  w.rt.run(scene());
+  EXPECT_TRUE(got);
+  EXPECT_EQ(gate.under_way(), 0u);
+}
+
+// A reader for which everything is old, over the same objects and a cache of its own.
+struct old_world : fetch_world {
+  metrics::registry old_metrics;
+  block_cache old_cache{64u << 20, old_metrics};
+  range_reader old{rt, store, old_cache, {.log_time = [this] { return replica.log_time() + 3'600'000; }}, old_metrics};
+  fetch::fetcher old_fetcher{rt, replica, old, index, waiting, memory, 50u << 20};
+
+  void play_old(std::function<awaitable<void>(topic_partition)> scene) {
+    play([&]() -> awaitable<void> {
+      tasks.spawn(old.run());
+      auto at = co_await make_topic("t", 3);
+      // 40 objects with some 100 kB for each partition.
+      for (int i = 0; i < 40; ++i) co_await write(at, 3, 100'000);
+      co_await scene(at);
+    });
+  }
+  std::uint32_t range_bytes(topic_partition at) const { return replica.current().find_partition(at)->ranges[0].bytes; }
+  awaitable<fetch_result> read(topic_partition at, std::int64_t from, std::uint32_t n) {
+    fetch_request r{.bytes_max = 50u << 20};
+    r.partitions.push_back({at, offset(from), n * range_bytes(at)});
+    return old_fetcher.fetch(std::move(r));
+  }
+};
+
+TEST(read_ahead, what_comes_next_is_there_when_it_is_asked_for) {
+  old_world w;
+  w.play_old([&](topic_partition at) -> awaitable<void> {
+    std::int64_t next = 0;
+    for (int round = 0; next < 40; ++round) {
+      auto begun = w.rt.now();
+      auto got = co_await w.read(at, next, 5);
+      EXPECT_EQ(got.partitions[0].records, 5u);
+      next += std::int64_t(got.partitions[0].records);
+      if (round == 0)
+        EXPECT_GE(w.rt.now() - begun, 10ms);
+      else
+        EXPECT_LT(w.rt.now() - begun, 10ms) << round;
+      co_await w.rt.sleep_for(50ms);  // the client works on it
+    }
+    EXPECT_EQ(w.store.gets, 40u);  // nothing twice
+    EXPECT_EQ(w.memory.held(), 0u);
+  });
+}
+
+TEST(read_ahead, does_not_take_the_tails_place_in_the_cache) {
+  old_world w;
+  w.play_old([&](topic_partition at) -> awaitable<void> {
+    for (std::int64_t next = 0; next < 40; next += 5) co_await w.read(at, next, 5);
+    EXPECT_NE(w.old_metrics.text().find("yaks_cache_tail_bytes 0\n"), std::string::npos);
+    EXPECT_GT(w.old_cache.bytes(), 4'000'000u);
+  });
+}
+
+// What is fresh is read as far as it is asked for.
+TEST(read_ahead, is_not_for_the_tail) {
+  fetch_world w;
+  w.play([&]() -> awaitable<void> {
+    auto at = co_await w.make_topic("t");
+    for (int i = 0; i < 10; ++i) co_await w.write(at, 1, 100'000);
+    fetch_request r{.bytes_max = 50u << 20};
+    r.partitions.push_back({at, offset(0), 210'000});
+    auto got = co_await w.fetcher.fetch(std::move(r));
+    auto gets = w.store.gets;
+    co_await w.rt.sleep_for(1s);
+    EXPECT_EQ(w.store.gets, gets);
+    EXPECT_LE(gets, 3u);
+  });
+}
+
+// Partitions that lie near each other in an object share a GET, also over what nobody asked for.
+TEST(read_ahead, ranges_of_old_objects_are_merged_over_larger_gaps) {
+  old_world w;
+  w.play_old([&](topic_partition at) -> awaitable<void> {
+    fetch_request r{.bytes_max = 50u << 20};
+    for (int i : {0, 2}) r.partitions.push_back({{at.topic, partition_index(i)}, offset(0), w.range_bytes(at)});
+    auto got = co_await w.old_fetcher.fetch(std::move(r));
+    EXPECT_EQ(got.partitions[0].records, 1u);
+    EXPECT_EQ(got.partitions[1].records, 1u);
+    EXPECT_EQ(w.store.gets,
+              2u);  // one for what was asked for, one for what comes next; of fresh objects it would be two each
+  });
+}
+
+// One that is read ahead and fails is asked for anew by whoever wants it.
+TEST(read_ahead, its_failure_is_nobodys) {
+  old_world w;
+  w.store.fail_get = [](std::size_t n) {
+    return n > 5 && n <= 10 ? std::optional(object_error::unavailable) : std::nullopt;
+  };
+  w.play_old([&](topic_partition at) -> awaitable<void> {
+    EXPECT_EQ((co_await w.read(at, 0, 5)).partitions[0].records, 5u);
+    co_await w.rt.sleep_for(1s);
+    EXPECT_EQ(w.store.gets, 10u);
+    auto got = co_await w.read(at, 5, 5);
+    EXPECT_EQ(got.partitions[0].error, fetch_error::none);
+    EXPECT_EQ(got.partitions[0].records, 5u);
+  });
+}
 }  // namespace
 }  // namespace yaks::fetch

@@ -99,7 +99,8 @@ awaitable<fetch_result> fetcher::read(fetch_request request, survey seen, bool& 
     std::size_t first, last;  // of ranges
   };
   std::vector<planned> plan;
-  std::vector<located_range> ranges;
+  std::vector<located_range> ranges, ahead;
+  std::uint64_t ahead_budget = reader_.ahead_bytes_per_fetch();
   std::int64_t budget = request.bytes_max;
   std::size_t reserved = 0;
   for (std::size_t i = 0; i < request.partitions.size() && (budget > 0 || plan.empty()); ++i) {
@@ -123,20 +124,44 @@ awaitable<fetch_result> fetcher::read(fetch_request request, survey seen, bool& 
       ranges.push_back(std::move(r));
       ++here.last;
     };
+    // A consumer that is far behind will ask for as much again as soon as it has this.
+    std::uint64_t wanted_ahead = 0;
+    auto begin_ahead = [&] {
+      if (here.first < here.last && reader_.is_backfill(ranges[here.first].object))
+        wanted_ahead = std::min(std::uint64_t(taken), ahead_budget);
+    };
+    auto add_ahead = [&](located_range r) {
+      if (r.range.bytes > wanted_ahead) return false;
+      wanted_ahead -= r.range.bytes;
+      ahead_budget -= r.range.bytes;
+      ahead.push_back(std::move(r));
+      return true;
+    };
     auto next = asked.from;
     if (next < p->state_begin()) {  // the state has let go of it
-      auto older = co_await index_.read(asked.where, next, std::uint64_t(std::max<std::int64_t>(limit, 1)));
+      auto bytes = std::uint64_t(std::max<std::int64_t>(limit, 1));
+      auto older = co_await index_.read(asked.where, next, bytes + std::min(bytes, ahead_budget));
       if (!older || older->empty()) {
         out.partitions[i].error = fetch_error::storage;
         is_gone |= older.has_value();
         continue;
       }
-      for (auto r = older->begin(); r != older->end() && wants_more(); ++r) add(*r);
-      next = ranges.back().range.end_offset();
+      auto r = older->begin();
+      for (; r != older->end() && wants_more(); ++r) add(*r);
+      if (!wants_more()) begin_ahead();
+      while (r != older->end() && add_ahead(*r)) ++r;
+      next = older->back().range.end_offset();
       p = log_.current().find_partition(asked.where);  // it may be gone by now
     }
-    for (auto r = p ? p->find(next) : decltype(p->find(next))(); p && r != p->ranges.end() && wants_more(); ++r)
-      add({log_.current().find_object(r->object).id, *r});
+    if (p && next >= p->state_begin()) {
+      auto r = p->find(next);
+      auto located = [&] { return located_range{log_.current().find_object(r->object).id, *r}; };
+      if (wants_more()) {
+        for (; r != p->ranges.end() && wants_more(); ++r) add(located());
+        begin_ahead();
+      }
+      while (r != p->ranges.end() && add_ahead(located())) ++r;
+    }
     budget -= std::min(taken, limit);
     if (here.first < here.last) plan.push_back(here);
   }
@@ -144,7 +169,7 @@ awaitable<fetch_result> fetcher::read(fetch_request request, survey seen, bool& 
 
   out.lease = co_await memory_.reserve(std::min(reserved, memory_.bytes_max()));
   if (request.memory_turn) request.memory_turn->pass();
-  auto read = co_await reader_.read(std::move(ranges));
+  auto read = co_await reader_.read(std::move(ranges), std::move(ahead));
 
   budget = request.bytes_max;
   bool first_batch = true;

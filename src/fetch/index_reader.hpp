@@ -25,8 +25,8 @@ class index_reader {
 
   index_reader(metadata::range_index& index, const metadata::replica& log, std::size_t ranges_max,
                metrics::registry& metrics);
-  // Consecutive ranges from the one that holds `from` on, at least `bytes` of them or up to where the state begins; fewer
-  // where the store went away meanwhile. Empty when the index does not hold `from`.
+  // Consecutive ranges from the one that holds `from` on, at least `bytes` of them or up to where the state begins;
+  // fewer where the store went away meanwhile. Empty when the index does not hold `from`.
   awaitable<result<ranges, problem>> read(topic_partition where, offset from, std::uint64_t bytes);
   // The ranges of the first chunk from `from` on that has a timestamp of at least `target`; empty when there is none.
   awaitable<result<ranges, problem>> first_at_or_after(topic_partition where, offset from, timestamp_ms target);

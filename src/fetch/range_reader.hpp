@@ -1,8 +1,13 @@
-// Brings ranges of objects into memory: block cache, else a ranged GET, which ranges that lie next to each other in one object
-// share. However many ask for a range at the same time, it is read once.
+// Brings ranges of objects into memory: block cache, else the agent that has them (peers/), else a ranged GET, which
+// ranges that lie next to each other in one object share. However many ask for a range at the same time, it is read
+// once.
 //
-// What arrives is checked against the batches' checksums. Bytes that do not match are read once more; then the range is
-// `corrupt` to whoever asked, and the next one tries again.
+// What arrives, from a peer or from the store, is checked against the batches' checksums. Bytes from a peer that do not
+// match are read from the store; bytes from the store that do not match are read once more; then the range is `corrupt`
+// to whoever asked, and the next one tries again.
+//
+// Ranges of old objects are a backfill's: their GETs pass a gate, may read over larger gaps, and what they bring never
+// takes the tail's room in the cache.
 #pragma once
 #include <memory>
 #include <optional>
@@ -12,12 +17,19 @@
 
 #include "base/result.hpp"
 #include "cache/block_cache.hpp"
+#include "fetch/backfill_gate.hpp"
 #include "metadata/state.hpp"
 #include "metrics/registry.hpp"
 #include "objects/object_store.hpp"
+#include "peers/protocol.hpp"
 #include "runtime/event.hpp"
 #include "runtime/runtime.hpp"
 #include "runtime/task_group.hpp"
+
+namespace yaks::peers {
+class peer_client;
+struct peer;
+}  // namespace yaks::peers
 
 namespace yaks::fetch {
 // A range with the name of its object, so that it stays readable while the state moves on.
@@ -32,40 +44,76 @@ struct range_reader_settings {
   duration get_deadline = 30s;
   // Ranges of one object share a GET when at most this much lies between them, up to so many bytes in all.
   std::uint32_t merge_gap_bytes_max = 64 << 10;
+  std::uint32_t backfill_gap_bytes_max = 256 << 10;
   std::uint32_t merged_bytes_max = 8 << 20;
+  // An object that was made longer ago than this, by the log's clock, is a backfill's. Without a clock none is.
+  duration fresh_for = 60s;
+  std::function<timestamp_ms()> log_time;
+  backfill_settings backfill;
+  std::uint64_t ahead_bytes_max = 32 << 20;  // that are being read before somebody asks
+  // Returns when an object that this agent is writing has been committed, and is in the cache then.
+  std::function<awaitable<void>(object_id)> settled;
 };
 
-class range_reader {
+class range_reader final : public peers::range_source {
  public:
+  // `peers` may be null: then there are none. It outlives the reader.
   range_reader(runtime& rt, object_store& objects, block_cache& cache, range_reader_settings settings,
-               metrics::registry& metrics);
-  ~range_reader();
+               metrics::registry& metrics, peers::peer_client* peers = nullptr);
+  ~range_reader() override;
   using entry = block_cache::entry;
   // Keeps the reader's GETs until cancelled; requests that come and go do not end them.
   awaitable<void> run();
-  // What the cache has; null otherwise. For planning only: what is held while a fetch waits for memory would be beyond all
-  // budgets.
+  // What the cache has; null otherwise. For planning only: what is held while a fetch waits for memory would be beyond
+  // all budgets.
   entry peek(const located_range& range) const { return cache_.peek(range.key()); }
-  // One answer per range, in order: the range, or why it could not be read.
-  awaitable<std::vector<result<entry, object_error>>> read(std::vector<located_range> ranges);
+  // One answer per range, in order: the range, or why it could not be read. Also begins to read what will be asked for
+  // next, as far as there is room; whoever asks for it meanwhile joins.
+  awaitable<std::vector<result<entry, object_error>>> read(std::vector<located_range> ranges,
+                                                           std::vector<located_range> ahead = {});
+  bool is_backfill(object_id object) const;
+  // How much one fetch may read ahead: not so much that it washes itself out of the cache.
+  std::uint64_t ahead_bytes_per_fetch() const;
+
+  std::optional<std::vector<shared_bytes>> in_memory(const peers::question& q) override;
+  awaitable<std::optional<std::vector<shared_bytes>>> load(peers::question q) override;
 
  private:
-  struct load {  // shared by those who wait for it and the GET that fills it
+  struct loading {  // shared by those who wait for it and the task that fills it
     std::optional<result<entry, object_error>> answer;
     event answered;
+    bool is_awaited = false;  // by somebody; else it is made ahead
+    bool from_store = false;  // no peer is asked, or not any more
   };
-  awaitable<void> get(std::vector<located_range> ranges);
-  awaitable<void> get_alone(located_range range);
-  void settle(const located_range& range, result<entry, object_error> answer);
+  struct job {
+    located_range range;
+    std::shared_ptr<loading> fills;
+  };
+  enum class purpose { fetch, peer };
+  using answers = std::vector<result<entry, object_error>>;
+  awaitable<answers> read_for(std::vector<located_range> ranges, purpose why, std::vector<located_range> ahead = {});
+  void read_ahead(const std::vector<located_range>& ranges);
+  void start(std::vector<job> jobs, bool may_ask_peers);
+  void start_gets(std::vector<job> jobs);
+  awaitable<void> ask_peer(peers::peer whom, std::vector<job> jobs);
+  awaitable<void> get(std::vector<job> jobs);
+  awaitable<void> get_alone(job j);
+  awaitable<result<shared_bytes, object_error>> get_bytes(object_id object, std::uint64_t begin, std::uint64_t bytes);
+  awaitable<backfill_gate::pass> pass_gate(const std::vector<job>& jobs, std::uint64_t bytes);
+  void settle(const job& j, result<entry, object_error> answer);
   static entry checked(const located_range& range, shared_bytes bytes);
 
   runtime& rt_;
   object_store& objects_;
   block_cache& cache_;
   range_reader_settings settings_;
-  std::unordered_map<range_key, std::shared_ptr<load>> loads_;
+  peers::peer_client* peers_;
+  backfill_gate gate_;
+  std::unordered_map<range_key, std::shared_ptr<loading>> loads_;
+  std::uint64_t ahead_bytes_ = 0;
   task_group tasks_;
-  metrics::counter &downloads_, &downloaded_bytes_, &failures_, &corrupt_, &joined_;
+  metrics::counter &downloads_, &downloaded_bytes_, &failures_, &corrupt_, &joined_, &local_loads_, &read_ahead_,
+      &backfill_bytes_;
   metrics::histogram& get_seconds_;
 };
 }  // namespace yaks::fetch

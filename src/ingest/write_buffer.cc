@@ -10,6 +10,7 @@
 #include "base/check.hpp"
 #include "metadata/append_time.hpp"
 #include "objects/object_key.hpp"
+#include "objects/object_name.hpp"
 #include "records/batch.hpp"
 
 namespace yaks::ingest {
@@ -143,6 +144,14 @@ awaitable<void> write_buffer::drain() {
   draining_ = false;
 }
 
+awaitable<void> write_buffer::settled(object_id object) {
+  for (auto f : under_way_) {
+    if (f->object_ != object) continue;
+    while (!f->done_) co_await f->changed_.wait();
+    co_return;
+  }
+}
+
 awaitable<void> write_buffer::seal_when_due() {
   for (;;) {
     while (open_.empty()) co_await changed_.wait();
@@ -191,7 +200,8 @@ awaitable<void> write_buffer::store(flush& f) {
   bool uploaded = false;
   if (clock_is_fresh || log_.log_time() > timestamp_ms(0)) {
     auto high = rt_.random(), low = rt_.random();
-    object_id id(uuid::v7(log_.log_time().value(), high, low));
+    object_id id = new_object_id(log_.log_time(), log_.self(), high, low);
+    f.object_ = id;
     built = build_object(id, f.batches_);
     auto deadline = std::min(std::max(f.last_deadline_, rt_.now() + 1s), rt_.now() + settings_.upload_deadline);
     auto begun = rt_.now();

@@ -82,6 +82,7 @@ class flush {
   time_point due_ = time_point::max();  // the earliest that a topic's own interval asks for
   bool may_go_early_ = false;           // as soon as there is a token: not all of it is of topics with a longer interval
   bool done_ = false;
+  object_id object_;  // nil until it is uploaded
   event changed_;
   std::shared_ptr<flush> previous_;  // dropped when done, else every flush ever made stays
 };
@@ -108,6 +109,9 @@ class write_buffer {
   bool is_full() const { return bytes_ >= settings_.buffer_bytes_max; }
   // Flushes what is there and waits until nothing is on its way.
   awaitable<void> drain();
+  // Returns when this object of ours is on its way no more: its bytes are in the cache, if it was committed. Others may know
+  // of a commit before this agent does.
+  awaitable<void> settled(object_id object);
 
  private:
   awaitable<void> work();

@@ -28,6 +28,8 @@ struct register_agent {
   std::uint16_t port = 0;
   std::string zone;
   log_sequence as_of;  // what its agent had applied when it made the registration; the replica fills it in
+  std::string cache_host;  // where other agents ask it for cached data
+  std::uint16_t cache_port = 0;  // 0: nowhere
   bool operator==(const register_agent&) const = default;
 };
 

@@ -102,6 +102,8 @@ std::uint64_t hash_of(incarnation id, const agent& a) {
       .number(std::uint64_t(r.port))
       .text(r.zone)
       .number(r.as_of.value())
+      .text(r.cache_host)
+      .number(std::uint64_t(r.cache_port))
       .number(a.last_number)
       .number(a.registered_at.value())
       .value();

@@ -127,6 +127,9 @@ void put(out& to, const register_agent& c) {
   to.number(c.port);
   to.text(c.zone);
   to.number(std::uint64_t(c.as_of.value()));
+  if (c.cache_port == 0 && c.cache_host.empty()) return;
+  to.text(c.cache_host);
+  to.number(c.cache_port);
 }
 void get(in& from, register_agent& c) {
   c.node = node_id(from.narrow<std::int32_t>());
@@ -138,6 +141,9 @@ void get(in& from, register_agent& c) {
   c.port = from.narrow<std::uint16_t>();
   c.zone = from.text();
   c.as_of = log_sequence(std::int64_t(from.number()));
+  if (from.left.empty()) return;
+  c.cache_host = from.text();
+  c.cache_port = from.narrow<std::uint16_t>();
 }
 
 void put(out& to, const fence_agent& c) {

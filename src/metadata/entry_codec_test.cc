@@ -87,7 +87,9 @@ class command_maker {
                               text(),
                               number<std::uint16_t>(),
                               text(),
-                              id<log_sequence>()};
+                              id<log_sequence>(),
+                              text(),
+                              number<std::uint16_t>()};
       case 1:
         return fence_agent{id<incarnation>()};
       case 2:

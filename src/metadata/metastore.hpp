@@ -43,6 +43,9 @@ class metastore {
   virtual awaitable<void> open() = 0;
   // Made by the first migration, the same for ever: 22 characters of URL-safe base64, as Kafka's.
   virtual const std::string& cluster_id() const = 0;
+  // What agents of this log show each other; made once by the first that opens the store. Empty where only one process can
+  // be here. Not to be logged.
+  virtual const std::string& peer_secret() const = 0;
   // Takes the node id for this process, waiting at most `patience` for a holder that is dying; throws metastore_error
   // that names the holder where it stays taken. The hold ends with the process (session lock, file lock).
   virtual awaitable<void> hold_node_id(node_id id, duration patience) = 0;

@@ -124,13 +124,15 @@ TEST_P(contract, an_append_answers_what_is_new_to_the_caller) {
 TEST_P(contract, the_log_and_the_cluster_id_survive) {
   auto body = [this]() -> awaitable<void> {
     auto* s = co_await open_session();
-    auto cluster = s->cluster_id();
+    auto cluster = s->cluster_id(), secret = s->peer_secret();
+    EXPECT_EQ(secret.empty(), !store_->is_shared());
     log_position at;
     for (std::uint64_t n = 1; n <= 3; ++n)
       at = co_await append_and_follow(s, at, {writer(1), n}, payload_of(std::to_string(n)));
     co_await close_sessions();
     s = co_await open_session();
     EXPECT_EQ(s->cluster_id(), cluster);
+    EXPECT_EQ(s->peer_secret(), secret);
     auto all = co_await read_all(s);
     EXPECT_EQ(all.size(), 3u);
     EXPECT_EQ(as_text(all.back().payload.view()), "3");

@@ -13,7 +13,7 @@ import pathlib
 import re
 import sys
 
-LAYERS = ["base", "model", "wire", "records", "metrics", "runtime", "net", "metadata", "metastores", "membership", "groups", "objects", "cache",
+LAYERS = ["base", "model", "wire", "records", "metrics", "runtime", "net", "metadata", "metastores", "membership", "groups", "objects", "cache", "peers",
           "ingest", "fetch", "upkeep", "server", "handlers", "telemetry", "console", "config", "agent", "cli"]
 # Folders that may name the real world.
 REAL = {"runtime", "net", "objects", "metastores", "agent", "cli", "config"}

@@ -79,7 +79,7 @@ class memory_log {
   timestamp_ms now() const;
 
   std::function<timestamp_ms()> clock_;
-  std::string cluster_id_;
+  std::string cluster_id_, peer_secret_ = "the secret of a log in memory";
   std::vector<metadata::log_entry> entries_;  // consecutive, after trimmed_
   metadata::log_position trimmed_;            // sequence 0 with a nil id: nothing is trimmed
   timestamp_ms time_{0};
@@ -111,6 +111,7 @@ class memory_metastore final : public metadata::metastore, private metadata::log
 
   awaitable<void> open() override;
   const std::string& cluster_id() const override { return log_.cluster_id_; }
+  const std::string& peer_secret() const override { return log_.peer_secret_; }
   awaitable<void> hold_node_id(node_id id, duration patience) override;
   bool holds_node_id() const override;
   metadata::log_store& log() override { return *this; }

@@ -639,6 +639,11 @@ begin
 end
 $function$;
 )sql",
+    // What agents show each other.
+    R"sql(
+create table yaks.secrets (name text primary key, value text not null);
+comment on table yaks.secrets is 'peers: what an agent shows when it asks another one for cached data. Delete it for a new one.';
+)sql",
 };
 static_assert(metadata::tail_bytes_max == 4194304, "the functions above say the same");
 
@@ -726,5 +731,19 @@ awaitable<std::string> migrate(connection& on, const postgres_settings& settings
   if (!cluster.is_done()) throw metastore_error("cannot read yaks.cluster: " + cluster.message);
   if (cluster.row_count() != 1) throw metastore_error("yaks.cluster has no row: is this database restored completely?");
   co_return cluster.text(0, 0);
+}
+
+awaitable<std::string> peer_secret(connection& on, std::string new_secret) {
+  for (bool again = false;; again = true) {
+    auto found = co_await on.query("select value from yaks.secrets where name = 'peers'");
+    if (!found.is_done()) throw metastore_error("cannot read yaks.secrets: " + found.message);
+    if (found.row_count() == 1) co_return found.text(0, 0);
+    if (again) throw metastore_error("yaks.secrets does not keep what is inserted");
+    parameters with;
+    with.text(new_secret);
+    // Where another agent was first, its secret stays.
+    auto added = co_await on.query("insert into yaks.secrets values ('peers', $1) on conflict do nothing", std::move(with));
+    if (!added.is_done()) throw metastore_error("cannot write yaks.secrets: " + added.message);
+  }
 }
 }  // namespace yaks::metastores::postgres

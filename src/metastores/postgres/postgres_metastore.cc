@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 
@@ -126,6 +127,17 @@ awaitable<std::unique_ptr<connection>> postgres_metastore::connect_patiently() {
   }
 }
 
+namespace {
+// Not from the runtime's chance, which is repeatable by design.
+std::string new_secret() {
+  std::array<std::uint8_t, 32> chance;
+  if (::getentropy(chance.data(), chance.size()) != 0) throw metastore_error("the system has no random bytes to give");
+  std::string text;
+  for (auto byte : chance) text += fmt::format("{:02x}", byte);
+  return text;
+}
+}  // namespace
+
 awaitable<void> postgres_metastore::open() {
   YAKS_CHECK(!is_open_, "a metastore is opened once");
   auto high = rt_.random(), low = rt_.random();
@@ -138,6 +150,7 @@ awaitable<void> postgres_metastore::open() {
     std::string problem;
     try {
       cluster_id_ = co_await postgres::migrate(*on, settings_, new_cluster_id);
+      peer_secret_ = co_await postgres::peer_secret(*on, new_secret());
     } catch (const connection_lost& lost) {
       problem = lost.what();
     }

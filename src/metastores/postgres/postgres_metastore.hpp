@@ -33,6 +33,7 @@ class postgres_metastore final : public metadata::metastore, private metadata::l
 
   awaitable<void> open() override;
   const std::string& cluster_id() const override { return cluster_id_; }
+  const std::string& peer_secret() const override { return peer_secret_; }
   awaitable<void> hold_node_id(node_id id, duration patience) override;
   bool holds_node_id() const override { return is_holding_ && !is_held_by_other_; }
   metadata::log_store& log() override { return *this; }
@@ -92,7 +93,7 @@ class postgres_metastore final : public metadata::metastore, private metadata::l
   runtime& rt_;
   postgres_settings settings_;
   call_metrics metrics_;
-  std::string cluster_id_, host_, token_;
+  std::string cluster_id_, peer_secret_, host_, token_;
   std::optional<node_id> node_;
   bool is_holding_ = false, is_held_by_other_ = false;  // ours since hold_node_id(), unless somebody got it in between
   int lock_session_pid_ = 0;                            // the watcher's backend that took the lock; 0: none

@@ -37,6 +37,7 @@ class sqlite_metastore final : public metadata::metastore, private metadata::log
   // Takes the lock of the directory first: a second process gets a metastore_error that names the first one.
   awaitable<void> open() override;
   const std::string& cluster_id() const override { return cluster_id_; }
+  const std::string& peer_secret() const override { return peer_secret_; }
   // The directory's lock, held since open(), covers every node id.
   awaitable<void> hold_node_id(node_id id, duration patience) override;
   bool holds_node_id() const override { return holds_node_id_; }
@@ -95,7 +96,7 @@ class sqlite_metastore final : public metadata::metastore, private metadata::log
   sqlite_settings settings_;
   call_metrics metrics_;
   std::unique_ptr<storage> storage_;
-  std::string cluster_id_;
+  std::string cluster_id_, peer_secret_;  // the second one stays empty
   // As the last call to the disk left them, for reads at the end of the log.
   metadata::log_position head_;
   timestamp_ms time_{0};
