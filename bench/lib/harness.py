@@ -375,6 +375,19 @@ class Bench:
         agent.ready_ms = (time.monotonic() - started) * 1000
         return agent
 
+    def start_delay_proxy(self, delay_ms):
+        """In front of the S3 server; answers its port."""
+        port = free_port()
+        proxy = Process("the delay proxy", [self.bin / "bench_delay_proxy", "--listen", f"127.0.0.1:{port}", "--upstream",
+                                            f"127.0.0.1:{self.s3_port}", "--delay-ms", str(delay_ms)], self.folder / "proxy.log")
+        self.processes.append(proxy)
+        proxy.wait_ready(lambda: "ready" in proxy.log.read_text())
+        return port
+
+    def nginx(self, function, *arguments):
+        """start_nginx DIR PORT AGENT_PORT... or stop_nginx DIR."""
+        self._bash(f'source "{ROOT}/scripts/lib/nginx.sh"; install_nginx; {function} ' + " ".join(f'"{a}"' for a in arguments))
+
     def start_kafka(self):
         """Apache Kafka 4.3.1, one node; answers (bootstrap address, pid)."""
         say("starting Apache Kafka")
