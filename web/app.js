@@ -55,7 +55,7 @@ class Overview {
       new Chart({title: "Store requests", note: "per second", show: count, least: 1, lines: [
         {name: "PUT", color: "blue", of: rateOf("puts")}, {name: "GET", color: "orange", of: rateOf("gets")},
         {name: "append", color: "violet", of: rateOf("appends"), filled: false}]}),
-      new Chart({title: "Cache hit ratio", show: percent, most: 1, lines: [{name: "hits", color: "teal", of: ratioOf}]}),
+      new Chart({title: "Cache hit ratio", hint: "Ranges that this agent or another one had in memory", show: percent, most: 1, lines: [{name: "hits", color: "teal", of: ratioOf}]}),
       new Chart({title: "Cost of requests", hint: "By the YAKS_PRICE_* settings; storage is not in it", show: dollars, least: 0.001, lines: [{name: "per hour", color: "green", of: perHour}]}),
       new Chart({title: "Errors", note: "per second", show: count, least: 1, lines: [{name: "errors", color: "red", of: rateOf("errors")}]}),
     ];

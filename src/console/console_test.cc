@@ -57,6 +57,18 @@ TEST_F(histories, a_step_has_what_was_counted_in_it) {
   EXPECT_EQ(read(5, wall + 10'000)["records_in"], json::parse("[5]"));
 }
 
+// A range that another agent has given is a hit of the cluster; the agent that read it from the object store has the miss.
+TEST_F(histories, what_peers_give_is_no_miss) {
+  all.add_counter("yaks_cache_hits_total", "H.").add(7);
+  all.add_counter("yaks_cache_misses_total", "M.").add(5);
+  all.add_counter("yaks_groupcache_peer_loads_total", "P.").add(4);
+  all.add_counter("yaks_groupcache_local_loads_total", "L.").add(1);
+  sample(5);
+  auto got = read();
+  EXPECT_EQ(got["cache_hits"], json::parse("[11]"));
+  EXPECT_EQ(got["cache_misses"], json::parse("[1]"));
+}
+
 TEST_F(histories, longer_steps_are_sums_and_whole) {
   for (int i = 1; i <= 10; ++i) {
     in.add(i);

@@ -89,8 +89,9 @@ totals read_totals(const metrics::registry& from) {
   c[puts] = s3_puts.found ? s3_puts.value : sum(from, "yaks_buffer_flushes_total").value;
   c[gets] = s3_puts.found ? sum(from, "yaks_s3_requests_total", "operation", "get").value
                           : sum(from, "yaks_fetch_s3_downloads_total").value;
-  c[cache_hits] = sum(from, "yaks_cache_hits_total").value;
-  c[cache_misses] = sum(from, "yaks_cache_misses_total").value;
+  // What another agent gave from its memory is no miss of the cluster: that is what had to be read from the object store.
+  c[cache_hits] = sum(from, "yaks_cache_hits_total").value + sum(from, "yaks_groupcache_peer_loads_total").value;
+  c[cache_misses] = sum(from, "yaks_groupcache_local_loads_total").value;
   c[errors] = sum(from, "yaks_buffer_flush_failures_total").value + sum(from, "yaks_fetch_s3_failures_total").value +
               sum(from, "yaks_fetch_corrupt_ranges_total").value + sum(from, "yaks_requests_refused_total").value +
               sum(from, "yaks_lease_failures_total").value +
