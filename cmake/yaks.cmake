@@ -2,6 +2,7 @@
 
 set(YAKS_SANITIZE "" CACHE STRING "address (with undefined behaviour), thread, or nothing")
 option(YAKS_FUZZ "build the libFuzzer targets" OFF)
+option(YAKS_MUTATIONS "build with deliberate bugs that can be switched on (base/mutation.hpp)" OFF)
 
 find_package(Threads REQUIRED)
 find_package(Boost 1.81 REQUIRED)
@@ -35,6 +36,9 @@ if(YAKS_SANITIZE STREQUAL "address")
 elseif(YAKS_SANITIZE STREQUAL "thread")
   target_compile_options(yaks_options INTERFACE -fsanitize=thread -O1 -gline-tables-only)
   target_link_options(yaks_options INTERFACE -fsanitize=thread)
+endif()
+if(YAKS_MUTATIONS)
+  target_compile_definitions(yaks_options INTERFACE YAKS_MUTATIONS)
 endif()
 if(YAKS_FUZZ)
   target_compile_options(yaks_options INTERFACE -fsanitize=fuzzer-no-link)

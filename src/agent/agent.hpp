@@ -86,6 +86,8 @@ class agent {
   console::own_numbers& numbers() { return numbers_; }
   console::topic_survey& topic_survey() { return topic_survey_; }
   std::vector<console::other_agent> other_agents() const;
+  // What it knows of the metadata; for those who compare agents.
+  const metadata::replica& log() const { return log_; }
   // Called once, when clients are served.
   std::function<void()> on_ready = [] {};
 

@@ -28,6 +28,8 @@ int become(const char* name, std::vector<std::string> words) {
 
 int run_oracle(std::span<const std::string> arguments) { return become("yaks-oracle", {arguments.begin(), arguments.end()}); }
 
+int run_simulate(std::span<const std::string> arguments) { return become("yaks-simulate", {arguments.begin(), arguments.end()}); }
+
 int run_client(std::string_view command, std::span<const std::string> arguments) {
   std::vector<std::string> words{std::string(command)};
   words.insert(words.end(), arguments.begin(), arguments.end());

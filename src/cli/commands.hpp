@@ -10,6 +10,7 @@ int run_agent(std::span<const std::string> arguments);
 int run_oracle(std::span<const std::string> arguments);
 // `command` is topics, groups, configs, produce or consume.
 int run_client(std::string_view command, std::span<const std::string> arguments);
+int run_simulate(std::span<const std::string> arguments);
 int print_settings(std::span<const std::string> arguments);
 int print_storage(std::span<const std::string> arguments);
 int print_topic_settings(std::span<const std::string> arguments);

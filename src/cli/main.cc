@@ -26,6 +26,7 @@ constexpr command commands[] = {
     {"agent", "serve Kafka clients (no configuration: embedded, on port 9092)", run_agent},
     {"oracle", "verify a running server end to end: produce, consume, check six invariants", run_oracle},
     {"storage", "print what is stored, and what will be deleted when and why (--json, --list, --dry-run)", print_storage},
+    {"simulate", "run a whole cluster in virtual time, with faults, from a seed", run_simulate},
     {"settings", "print every setting with its value and where it came from (--markdown: the README's table)", print_settings},
     {"apis", "print the Kafka APIs and versions that are served, as a table", print_apis},
     {"topic-settings", "print the settings that topics and groups may have, as a table", print_topic_settings},

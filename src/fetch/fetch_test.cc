@@ -8,6 +8,7 @@
 #include "fetch/fetcher.hpp"
 #include "ingest/test_world.hpp"
 #include "records/batch.hpp"
+#include "runtime/turnstile.hpp"
 
 namespace yaks::fetch {
 namespace {
@@ -60,6 +61,29 @@ awaitable<void> together(runtime& rt, int n, std::function<awaitable<void>(int)>
     while (tasks.size() > 0) co_await rt.sleep_for(1ms);
   };
   co_await run_then_close(body(), tasks);
+}
+
+TEST(fetcher, tells_no_end_that_is_older_than_the_records_it_gives) {
+  fetch_world w;
+  w.play([&]() -> awaitable<void> {
+    auto at = co_await w.make_topic("t", 1);
+    co_await w.write(at, 1, 100);
+    turnstile turns;
+    auto before = turns.next_turn(), mine = turns.next_turn();
+    co_await together(w.rt, 2, [&](int i) -> awaitable<void> {
+      if (i == 0) {
+        // It has looked at the log, and waits for its memory.
+        auto request = w.of(at, 1);
+        request.memory_turn = &mine;
+        auto r = co_await w.fetcher.fetch(std::move(request));
+        EXPECT_EQ(r.partitions[0].records, 2u);
+        EXPECT_EQ(r.partitions[0].high_watermark, offset(2));
+      } else {
+        co_await w.write(at, 1, 100);
+        before.pass();
+      }
+    });
+  });
 }
 
 TEST(range_reader, many_who_want_the_same_share_one_get_and_neighbours_too) {

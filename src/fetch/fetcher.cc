@@ -162,6 +162,11 @@ awaitable<fetch_result> fetcher::read(fetch_request request, survey seen, bool& 
       }
       while (r != p->ranges.end() && add_ahead(located())) ++r;
     }
+    if (p) {  // of the state that the ranges are of: a consumer is never given what lies beyond the end that it is told
+      out.partitions[i].high_watermark = p->high_watermark;
+      out.partitions[i].last_stable_offset = p->last_stable_offset();
+      out.partitions[i].log_start = p->log_start;
+    }
     budget -= std::min(taken, limit);
     if (here.first < here.last) plan.push_back(here);
   }

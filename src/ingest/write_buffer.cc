@@ -8,10 +8,12 @@
 #include <set>
 
 #include "base/check.hpp"
+#include "base/mutation.hpp"
 #include "metadata/append_time.hpp"
 #include "objects/object_key.hpp"
 #include "objects/object_name.hpp"
 #include "records/batch.hpp"
+#include "runtime/fault_points.hpp"
 
 namespace yaks::ingest {
 namespace {
@@ -39,6 +41,21 @@ produce_error error_of(metadata::apply_error error) {
   YAKS_CHECK(false, "a commit has no such outcome");
   return produce_error::not_stored;
 }
+// Of a deliberate bug.
+metadata::commit_outcome guess_outcome(const metadata::state& state, const metadata::commit_object& commit) {
+  metadata::commit_outcome guess;
+  for (const auto& t : commit.topics)
+    for (const auto& p : t.partitions) {
+      const auto* here = state.find_partition({t.topic, p.partition});
+      auto next = here ? here->high_watermark : offset(0);
+      for (const auto& b : p.batches) {
+        guess.batches.push_back({.base_offset = next});
+        next += b.record_count;
+      }
+    }
+  return guess;
+}
+awaitable<void> submit_later(metadata::replica& log, metadata::commit_object commit) { (void)co_await log.submit(std::move(commit)); }
 }  // namespace
 
 awaitable<bool> flush::wait_until(runtime& rt, time_point deadline) {
@@ -181,7 +198,7 @@ awaitable<void> write_buffer::upload(std::shared_ptr<flush> f) {
   co_await store(*f);
   f->done_ = true;
   f->previous_ = nullptr;
-  bytes_ -= f->bytes_;
+  if (!mutated("buffer never given back")) bytes_ -= f->bytes_;
   f->batches_ = {};
   std::erase(under_way_, f);
   flush_seconds_.observe(seconds(rt_.now() - f->opened_at_));
@@ -207,18 +224,25 @@ awaitable<void> write_buffer::store(flush& f) {
     auto begun = rt_.now();
     auto put = co_await objects_.put(object_key(settings_.key_prefix, id), built->segments, built->crc32c, deadline);
     put_seconds_.observe(seconds(rt_.now() - begun));
-    uploaded = put.has_value();
+    uploaded = put.has_value() || (mutated("unknown upload taken for stored") && put.error() == object_error::unknown);
     if (!put)
       not_stored_.warn(fmt::format("a flush of {} bytes was not stored: {}; its producers are told to try again", f.bytes_,
                                    name(put.error())));
   }
-  while (f.previous_ && !f.previous_->done_) co_await f.previous_->changed_.wait();
+  maybe_fault(rt_, "after upload, before append");
+  while (!mutated("sealing order ignored") && f.previous_ && !f.previous_->done_) co_await f.previous_->changed_.wait();
   if (!uploaded) {
     fail(f);
     co_return;
   }
   withhold_gaps(f, *built);
+  if (mutated("acknowledged before the append")) {
+    take_outcome(f, *built, guess_outcome(log_.current(), built->commit));
+    tasks_.spawn(submit_later(log_, built->commit));
+    co_return;
+  }
   auto committed = co_await log_.submit(built->commit);
+  maybe_fault(rt_, "after append, before acknowledgement");
   if (!committed) {
     spdlog::warn("a flush of {} bytes was not committed ({}); its producers are told to try again", f.bytes_,
                  committed.error() == metadata::submit_error::too_large ? "too large for a log entry" : "this agent was fenced");
@@ -243,7 +267,7 @@ bool write_buffer::is_filled(const gap& g, producer_id producer, topic_partition
 // What stays in the object although the log must not take it: its record count becomes 0.
 void write_buffer::withhold_gaps(const flush& f, built_object& built) {
   forget_old_gaps();
-  if (gaps_.empty()) return;
+  if (gaps_.empty() || mutated("gaps not withheld")) return;
   std::set<std::pair<producer_id, topic_partition>> closed;  // by a batch of this very commit
   std::size_t i = 0;
   for (auto& t : built.commit.topics)
@@ -266,6 +290,7 @@ void write_buffer::withhold_gaps(const flush& f, built_object& built) {
         // An earlier one that is tried again: its client sends the lost one only after this.
         if (!is_at_or_after(sent.base_sequence, found->second.base_sequence)) continue;
         b = {.bytes = b.bytes, .record_count = 0};
+        reached(rt_, "a batch withheld behind a lost one");
         withheld_.add();
       }
 }
@@ -306,6 +331,7 @@ void write_buffer::take_outcome(flush& f, const built_object& built, const metad
     f.results_[built.order[i]] = {error_of(o.error), o.duplicate, o.base_offset, o.append_time};
     if (b.info.producer == no_producer) continue;
     if (o.error == metadata::apply_error::commit_too_late) {
+      reached(rt_, "a commit that came too late");
       note_gap(b);
     } else if (auto found = gaps_.find({b.info.producer, b.where}); found != gaps_.end()) {
       const auto& g = found->second;

@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "base/mutation.hpp"
+#include "runtime/fault_points.hpp"
 
 namespace yaks::metadata {
 namespace {
@@ -152,7 +154,10 @@ bool replica::apply_tail(const log_tail& tail) {
 void replica::apply_entry(const log_entry& entry) {
   state::applied applied;
   try {
-    applied = state_.apply(entry);
+    if (mutated("an entry lost") && entry.id.writer != self_ && entry.sequence.value() % 50 == 0)
+      applied = state_.apply({.sequence = entry.sequence, .id = entry.id, .time = entry.time, .payload = {}});
+    else
+      applied = state_.apply(entry);
   } catch (const log_format_error& error) {
     throw replica_stopped(error.what());
   }
@@ -292,6 +297,7 @@ void replica::start_over() {
   spdlog::warn("this agent was fenced (node id {} registered again); it starts over under a new incarnation",
                settings_.registration.node.value());
   ready_ = false;
+  reached(rt_, "a fenced agent that starts over");
   begin_incarnation();
 }
 
@@ -310,8 +316,12 @@ awaitable<void> replica::append_one(std::vector<std::shared_ptr<submission>> sub
       append_retries_.add();
       co_await rt_.sleep_for(backoff(rt_, attempt - 1, settings_.retry_first, settings_.retry_most));
       // An earlier attempt may have arrived: read before appending again. Where that fails, appending would too.
-      if (!co_await read_to_end() || append.decided) continue;
+      if (!co_await read_to_end() || append.decided) {
+        if (append.decided) reached(rt_, "an unknown append found by reading");
+        continue;
+      }
     }
+    if (mutated("retry under a new id") && attempt > 0) append.id.number = ++last_number_;
     auto tail = co_await log_.append(state_.position(), append.id, payload);
     if (!tail) {
       if (tail.error() != log_error::unavailable && tail.error() != log_error::unknown) stop(tail.error());
@@ -327,6 +337,7 @@ awaitable<void> replica::append_one(std::vector<std::shared_ptr<submission>> sub
 // ---- reading -------------------------------------------------------------------------------------------------------
 
 awaitable<bool> replica::barrier_since(time_point since) {
+  if (mutated("barrier skipped")) co_return true;
   // Not one that began at `since` itself: in virtual time, much happens in one instant.
   if (reads_done_ > 0 && last_read_began_ > since) co_return true;
   co_return co_await barrier();

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/check.hpp"
+#include "base/mutation.hpp"
 #include "metadata/append_time.hpp"
 #include "metadata/digest.hpp"
 #include "metadata/entry_codec.hpp"
@@ -51,7 +52,7 @@ state::applied state::apply(const log_entry& entry) {
 
 bool state::may_write(const log_entry& entry, const std::vector<command>& commands) const {
   auto known = agents_.find(entry.id.writer);
-  if (known != agents_.end()) return entry.id.number > known->second.last_number;
+  if (known != agents_.end()) return entry.id.number > known->second.last_number || mutated("entries applied twice");
   if (entry.id.number != 1 || commands.empty()) return false;
   const auto* registration = std::get_if<register_agent>(&commands.front());
   if (!registration) return false;
@@ -286,7 +287,9 @@ std::size_t state::commit_partition(topic_id id, partition& into, const partitio
     constexpr std::uint64_t most = std::numeric_limits<std::uint32_t>::max();
     if (b.record_count == 0 || position + b.bytes > most) verdict.error = apply_error::withheld;
     auto producer = b.producer == no_producer ? into.producers.end() : into.producers.find(b.producer);
-    if (verdict.error == apply_error::none && producer != into.producers.end()) verdict = producer->second.check(b);
+    if (verdict.error == apply_error::none && producer != into.producers.end() && !mutated("sequences unchecked"))
+      verdict = producer->second.check(b);
+    if (verdict.duplicate && mutated("duplicate answered with the end")) verdict.base_offset = into.high_watermark;
     if (verdict.error == apply_error::none && !verdict.duplicate) {
       verdict.base_offset = into.high_watermark;
       verdict.append_time = time_;

@@ -68,7 +68,7 @@ struct simulated_runtime::executor_type {
   bool operator==(const executor_type&) const noexcept = default;
 };
 
-simulated_runtime::simulated_runtime(simulated_world& world) : world_(world), chance_(world.chance.next()) {
+simulated_runtime::simulated_runtime(simulated_world& world) : world_(world), chance_(world.chance.next()), number_(++world.processes_made_) {
   world_.processes_.push_back(this);
 }
 
@@ -95,6 +95,13 @@ void simulated_runtime::run_one() {
 
 void simulated_runtime::check_alive() const {
   if (dying_) throw boost::system::system_error(asio::error::operation_aborted);
+}
+
+void simulated_runtime::maybe_fault(std::string_view where) {
+  check_alive();
+  if (!world_.on_fault_point || !world_.on_fault_point(*this, where)) return;
+  dying_ = true;  // the fence is up: what the rest of this handler does is not seen
+  check_alive();
 }
 
 void simulated_runtime::kill(std::move_only_function<void()> cancel) {

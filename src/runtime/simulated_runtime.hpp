@@ -14,10 +14,12 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "runtime/event.hpp"
+#include "runtime/fault_points.hpp"
 #include "runtime/runtime.hpp"
 
 namespace yaks {
@@ -54,6 +56,8 @@ class simulated_world {
   using timer = std::pair<time_point, std::uint64_t>;
   timer after(duration d, std::move_only_function<void()> what);
   void cancel(timer t) { timers_.erase(t); }
+  // What has not happened yet never will: before what it refers to ends.
+  void end() { std::exchange(timers_, {}); }
 
   // Runs one handler of one process or, where none can run, the next timer. False when nothing is left to happen.
   bool step();
@@ -61,16 +65,20 @@ class simulated_world {
   std::uint64_t steps() const { return steps_; }
   // Called after each handler, from outside of its process: a place to kill it. May be empty.
   std::function<void(simulated_runtime&)> on_handler;
+  // Asked at each maybe_fault: true ends that process there. It is for on_handler to kill it then. May be empty.
+  std::function<bool(simulated_runtime&, std::string_view)> on_fault_point;
+  // May be empty.
+  std::function<void(std::string_view)> on_branch;
 
  private:
   friend class simulated_runtime;
   time_point now_{1h};  // not 0: what subtracts from now() stays in range
   std::map<timer, std::move_only_function<void()>> timers_;
   std::vector<simulated_runtime*> processes_, runnable_;
-  std::uint64_t timers_set_ = 0, steps_ = 0, steps_in_this_instant_ = 0;
+  std::uint64_t timers_set_ = 0, steps_ = 0, steps_in_this_instant_ = 0, processes_made_ = 0;
 };
 
-class simulated_runtime final : public runtime, public asio::execution_context {
+class simulated_runtime final : public runtime, public fault_points, public asio::execution_context {
  public:
   explicit simulated_runtime(simulated_world& world);
   ~simulated_runtime() override;
@@ -82,6 +90,10 @@ class simulated_runtime final : public runtime, public asio::execution_context {
   asio::any_io_executor executor() override;
   // Takes some virtual time.
   awaitable<void> run_blocking(std::move_only_function<void()> work) override;
+  void maybe_fault(std::string_view where) override;
+  void reached(std::string_view branch) override {
+    if (world_.on_branch) world_.on_branch(branch);
+  }
   simulated_world& world() { return world_; }
 
   // Runs `main` to its end, with the rest of the world, and rethrows its failure. Aborts where nothing can happen any
@@ -102,6 +114,8 @@ class simulated_runtime final : public runtime, public asio::execution_context {
   bool is_dying() const { return dying_; }
   // Throws operation_aborted where the process is dying.
   void check_alive() const;
+  // 1 for the first process of the world, and so on: a name for traces, which addresses cannot be.
+  std::uint64_t number() const { return number_; }
   // Handlers so far.
   std::uint64_t handlers() const { return handlers_; }
 
@@ -115,7 +129,7 @@ class simulated_runtime final : public runtime, public asio::execution_context {
   std::deque<std::move_only_function<void()>> ready_;
   event finished_;  // some blocking work, or the process
   std::int64_t wall_clock_error_ms_ = 0;
-  std::uint64_t handlers_ = 0;
+  std::uint64_t number_, handlers_ = 0;
   bool inside_ = false, paused_ = false, dying_ = false;
 };
 }  // namespace yaks

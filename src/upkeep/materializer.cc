@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <map>
 
+#include "base/mutation.hpp"
+#include "runtime/fault_points.hpp"
+
 namespace yaks::upkeep {
 namespace {
 // Partitions that nobody writes to become due by age alone. So many are looked at, so often: about a millisecond, and a million
@@ -123,7 +126,10 @@ awaitable<std::optional<std::size_t>> materializer::run_once() {
   auto chunks = write.chunks.size();
   std::size_t ranges = 0;
   for (const auto& c : write.chunks) ranges += c.ranges.size();
+  if (mutated("index not written"))
+    for (auto& c : write.chunks) c.ranges.erase(c.ranges.begin(), std::prev(c.ranges.end()));
   auto ends = co_await store_.index().add(*term, std::move(write));
+  maybe_fault(rt_, "after a chunk is written, before the state lets go of it");
   if (!ends) {
     office_.doubt();
     spdlog::warn("cannot write ranges into the index ({}); trying again", name(ends.error()));

@@ -6,6 +6,7 @@
 
 #include "metadata/snapshot.hpp"
 #include "records/crc32c.hpp"
+#include "runtime/fault_points.hpp"
 
 namespace yaks::upkeep {
 namespace {
@@ -50,6 +51,7 @@ awaitable<result<metadata::state, unread>> read_snapshot(runtime& rt, object_sto
   };
   co_await rt.run_blocking(work);
   if (read) co_return std::move(*read);
+  reached(rt, "a snapshot that cannot be used");
   spdlog::error("the snapshot {} of the metadata cannot be used: {}", record.key, why);
   co_return failure(unread::useless);
 }
@@ -176,6 +178,7 @@ awaitable<bool> snapshotter::make_one() {
     spdlog::warn("a snapshot of the metadata was not stored: {}", name(stored.error()));
     co_return false;
   }
+  maybe_fault(rt_, "after a snapshot is stored, before it is recorded");
   auto dropped = co_await store_.add_snapshot(record);
   if (!dropped) {
     // Perhaps it is recorded, perhaps not: its object stays, or somebody would find a record without one.

@@ -99,11 +99,9 @@ void memory_metastore::end() {
   if (!open_) return;
   open_ = false;
   log_.changes_.erase(this);
-  if (node_) {
-    log_.holders_.erase(*node_);
-    node_.reset();
-    log_.changed_.notify_all();
-  }
+  if (node_) log_.holders_.erase(*node_);
+  node_.reset();
+  log_.changed_.notify_all();
 }
 
 awaitable<void> memory_metastore::hold_node_id(node_id id, duration patience) {
@@ -114,6 +112,7 @@ awaitable<void> memory_metastore::hold_node_id(node_id id, duration patience) {
       throw metadata::metastore_error(fmt::format("node id {} (YAKS_NODE_ID) is held by {}: each agent needs its own",
                                                   id.value(), held->second->name_));
     co_await log_.changed_.wait_until(rt_, due);
+    if (!open_) throw metadata::metastore_error("the session has ended");
   }
   log_.holders_[id] = this;
   node_ = id;
@@ -465,7 +464,8 @@ awaitable<result<metadata::read_model::known, metadata::log_error>> memory_metas
 
 awaitable<void> memory_metastore::wait_for_change() {
   YAKS_CHECK(open_, "used outside open and close");
-  while (log_.changes_.at(this) == 0) co_await log_.changed_.wait();
+  while (open_ && log_.changes_.at(this) == 0) co_await log_.changed_.wait();
+  if (!open_) throw boost::system::system_error(asio::error::operation_aborted);
   log_.changes_.at(this) = 0;
 }
 }  // namespace yaks::metastores

@@ -67,6 +67,7 @@ class memory_log {
     bool any() const { return counts_one_too_few || takes_old_terms || retires_at_once; }
   } mistakes;
 
+  log_sequence trimmed_to() const { return trimmed_.sequence; }
   // Forgets entries up to `last`, as after a snapshot.
   void trim_to(log_sequence last);
   // Loses entries above `last`, as a failover to a standby that lacked them.
@@ -124,6 +125,7 @@ class memory_metastore final : public metadata::metastore, private metadata::log
   metadata::read_model& read_model() override { return *this; }
   std::string description() const override { return "memory"; }
   awaitable<void> close() override;
+  bool is_open() const { return open_; }
 
  private:
   awaitable<result<metadata::log_tail, metadata::log_error>> append(metadata::log_position applied,

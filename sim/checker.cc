@@ -1,0 +1,339 @@
+#include "sim/checker.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <limits>
+#include <set>
+
+#include "metadata/snapshot.hpp"
+#include "objects/object_key.hpp"
+#include "records/batch.hpp"
+#include "records/compression.hpp"
+#include "records/record.hpp"
+#include "records/crc32c.hpp"
+
+namespace yaks::sim {
+namespace {
+std::string place(topic_partition p, std::int64_t at) {
+  return fmt::format("{}-{} offset {}", p.topic.value().text().substr(0, 8), p.partition.value(), at);
+}
+// The rest of a value repeats this, so that a cut or mixed-up one is seen.
+char filling(record_name name, std::size_t at) { return char('a' + (name.session * 7 + name.number * 13 + at) % 26); }
+}  // namespace
+
+std::string text_of(record_name name) { return fmt::format("s{}n{}", name.session, name.number); }
+
+std::string value_of(record_name name, std::size_t bytes) {
+  std::string value = fmt::format("{}:{}:{}:", name.session, name.number, bytes);
+  while (value.size() < bytes) value += filling(name, value.size());
+  return value;
+}
+
+std::optional<record_name> name_of(byte_view value) {
+  auto text = as_text(value);
+  record_name name;
+  std::size_t bytes = 0;
+  auto take = [&text](auto& into) {
+    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), into);
+    if (error != std::errc() || end == text.data() + text.size() || *end != ':') return false;
+    text.remove_prefix(std::size_t(end - text.data()) + 1);
+    return true;
+  };
+  if (!take(name.session) || !take(name.number) || !take(bytes)) return std::nullopt;
+  if (as_text(value) != value_of(name, bytes)) return std::nullopt;
+  return name;
+}
+
+// ---- producers
+
+std::uint32_t checker::begin_session(bool idempotent) {
+  sessions_.push_back({.idempotent = idempotent, .records = {}});
+  return std::uint32_t(sessions_.size() - 1);
+}
+
+void checker::producer_id_given(producer_id id) {
+  if (!producer_ids_.insert(id).second) world_.violation(fmt::format("wrong answer: producer id {} is given twice", id.value()));
+}
+
+record_name checker::send(std::uint32_t session, topic_partition where) {
+  auto& records = sessions_[session].records;
+  records.push_back({.where = where});
+  return {session, std::uint32_t(records.size() - 1)};
+}
+
+void checker::sent_again(record_name name) { ++of(name).sends; }
+
+void checker::acknowledged(record_name name, std::int64_t at) {
+  auto& r = of(name);
+  ++acknowledgements_;
+  r.what = fate::stored;
+  if (at < 0) return;
+  r.acknowledged_at = at;
+  auto& p = partitions_[r.where];
+  p.acknowledged_end = std::max(p.acknowledged_end, at + 1);
+  // Consumers may have been first.
+  auto seen = p.seen.find(at);
+  if (seen != p.seen.end() && seen->second != name)
+    world_.violation(fmt::format("inconsistent offset: {} was acknowledged at {}, where {} was read", text_of(name), place(r.where, at),
+                                 text_of(seen->second)));
+  if (r.read_at >= 0 && r.read_at != at && sessions_[name.session].idempotent)
+    world_.violation(fmt::format("wrong offset: {} was acknowledged at {} and read at {}", text_of(name), place(r.where, at), r.read_at));
+}
+
+void checker::refused(record_name name) {
+  if (of(name).what == fate::sent) of(name).what = fate::failed;
+}
+
+// ---- what must be known
+
+std::int64_t checker::end_known(topic_partition where) const {
+  auto found = partitions_.find(where);
+  return found == partitions_.end() ? 0 : std::max(found->second.acknowledged_end, found->second.told_end);
+}
+
+void checker::told_end(topic_partition where, std::int64_t end) {
+  auto& p = partitions_[where];
+  p.told_end = std::max(p.told_end, end);
+  const auto* truth = state_.find_partition(where);
+  if (truth && end > truth->high_watermark.value())
+    world_.violation(fmt::format("phantom end: a client was told {}, and the log ends at {}", place(where, end), truth->high_watermark.value()));
+}
+
+void checker::topic_made(const std::string& name, std::int32_t partitions) {
+  auto& known = topics_[name];
+  known = std::max(known, partitions);
+}
+
+std::int32_t checker::partitions_known(const std::string& topic) const {
+  auto found = topics_.find(topic);
+  return found == topics_.end() ? 0 : found->second;
+}
+
+// ---- consumers
+
+void checker::check_record(topic_partition where, std::int64_t at, byte_view value, record_name& name, bool& good) {
+  auto named = name_of(value);
+  good = false;
+  if (!named || named->session >= sessions_.size() || named->number >= sessions_[named->session].records.size()) {
+    world_.violation(fmt::format("foreign record: at {} are bytes that nobody sent", place(where, at)));
+    return;
+  }
+  name = *named;
+  const auto& r = of(name);
+  if (r.where != where) {
+    world_.violation(fmt::format("foreign record: {} is at {} and was sent to {}", text_of(name), place(where, at), place(r.where, -1)));
+    return;
+  }
+  if (r.what == fate::failed) {
+    world_.violation(fmt::format("failed send read: {} at {}", text_of(name), place(where, at)));
+    return;
+  }
+  good = true;
+}
+
+void checker::read(topic_partition where, std::int64_t at, byte_view value, bool is_whole) {
+  if (!is_whole) {
+    world_.violation(fmt::format("damaged batch: a consumer was given one at {}", place(where, at)));
+    return;
+  }
+  record_name name;
+  bool good;
+  check_record(where, at, value, name, good);
+  if (!good) return;
+  auto [seen, is_new] = partitions_[where].seen.try_emplace(at, name);
+  if (!is_new && seen->second != name) {
+    world_.violation(fmt::format("inconsistent offset: {} and {} were read at {}", text_of(seen->second), text_of(name), place(where, at)));
+    return;
+  }
+  if (!is_new) return;
+  auto& r = of(name);
+  bool once = sessions_[name.session].idempotent || r.sends == 1;
+  if (once && r.read_at >= 0 && r.read_at != at)
+    world_.violation(fmt::format("duplicate: {} was read at {} and at {}", text_of(name), place(where, at), r.read_at));
+  if (once && r.acknowledged_at >= 0 && r.acknowledged_at != at)
+    world_.violation(fmt::format("wrong offset: {} was acknowledged at {} and read at {}", text_of(name), r.acknowledged_at, place(where, at)));
+  r.read_at = at;
+}
+
+// ---- stores
+
+void checker::log_changed() {
+  for (const auto& entry : log_.entries()) {
+    if (entry.sequence <= state_.position().sequence) continue;
+    auto applied = state_.apply(entry);
+    digests_[entry.sequence.value()] = state_.digest();
+    world_.note_quietly(std::uint64_t(entry.sequence.value()), state_.digest());
+    if (applied.is_void) world_.reached("a void log entry");
+    for (const auto& where : applied.changed.advanced) {
+      const auto* p = state_.find_partition(where);
+      if (!p) continue;
+      auto& all = ranges_[where];
+      auto end = all.empty() ? offset(0) : all.back().range.end_offset();
+      auto first = p->ranges.end();
+      while (first != p->ranges.begin() && std::prev(first)->base_offset >= end) --first;
+      for (; first != p->ranges.end(); ++first) {
+        const auto& object = state_.find_object(first->object);
+        all.push_back({*first, object.id});
+        auto* stored = objects_.find(object_key("", object.id));
+        if (!stored || stored->size() < object.bytes)
+          world_.violation(fmt::format("dangling: entry {} names an object that is not stored", entry.sequence.value()));
+      }
+    }
+    for (auto id : applied.changed.deleted)
+      ranges_.erase(ranges_.lower_bound({id, partition_index(0)}), ranges_.upper_bound({id, partition_index(std::numeric_limits<std::int32_t>::max())}));
+  }
+}
+
+void checker::removing(const std::string& key) {
+  for (const auto& [where, ranges] : ranges_)
+    for (const auto& r : ranges)
+      if (object_key("", r.object) == key) {
+        world_.violation(fmt::format("dangling: object {} is removed, and {} refers to it", key, place(where, r.range.base_offset.value())));
+        return;
+      }
+}
+
+void checker::replica_is_at(std::string who, const metadata::state& replica) {
+  auto at = replica.position().sequence.value();
+  auto known = digests_.find(at);
+  if (at > 0 && known == digests_.end())
+    world_.violation(fmt::format("drifted: {} has applied entry {}, which the log does not have", who, at));
+  else if (at > 0 && known->second != replica.digest())
+    world_.violation(fmt::format("drifted: the state of {} is another one at entry {}", who, at));
+}
+
+void checker::snapshot_made(log_sequence at, std::uint64_t digest) {
+  auto known = digests_.find(at.value());
+  if (known == digests_.end() || known->second != digest)
+    world_.violation(fmt::format("drifted: the snapshot of entry {} is of another state", at.value()));
+}
+
+// ---- the end
+
+void checker::check_partition(topic_partition where, const metadata::partition& p) {
+  std::map<std::uint32_t, std::int64_t> last_of;  // session → the number of its record that was met last
+  std::int64_t at = p.log_start.value();
+  auto& told = partitions_[where];
+  if (told.told_end > p.high_watermark.value() || told.acknowledged_end > p.high_watermark.value())
+    world_.violation(fmt::format("reused offset: {} ends at {}, before what was told", place(where, told.told_end), p.high_watermark.value()));
+  for (const auto& [r, object_name] : ranges_[where]) {
+    auto* object = objects_.find(object_key("", object_name));
+    if (!object || r.position + r.bytes > object->size()) {
+      world_.violation(fmt::format("lost write: the object of {} is not there", place(where, at)));
+      return;
+    }
+    records::batch_reader reader(as_bytes(*object).subspan(r.position, r.bytes));
+    while (auto batch = reader.next()) {
+      auto body = records::plain_body::open(*batch, 64 << 20);
+      if (!batch->crc_matches() || !body) {
+        world_.violation(fmt::format("lost write: the batch at {} is damaged", place(where, at)));
+        return;
+      }
+      records::record_reader inside(body->bytes());
+      for (records::record_view view; inside.next(view); ++at) {
+        record_name name;
+        bool good;
+        check_record(where, at, view.value.value_or(byte_view{}), name, good);
+        if (!good) continue;
+        ++records_stored_;
+        if (auto seen = told.seen.find(at); seen != told.seen.end() && seen->second != name)
+          world_.violation(fmt::format("inconsistent offset: {} is at {}, where {} was read", text_of(name), place(where, at), text_of(seen->second)));
+        auto& mine = of(name);
+        ++mine.found;
+        const auto& session = sessions_[name.session];
+        if (mine.found > (session.idempotent ? 1u : mine.sends))
+          world_.violation(fmt::format("duplicate: {} is at {} for the {}th time, sent {} times", text_of(name), place(where, at), mine.found, mine.sends));
+        bool once = session.idempotent || mine.sends == 1;
+        if (mine.acknowledged_at >= 0 && mine.acknowledged_at != at && once)
+          world_.violation(fmt::format("wrong offset: {} is at {} and was acknowledged at {}", text_of(name), place(where, at), mine.acknowledged_at));
+        // Without idempotence one of several copies has the offset that was told.
+        if (mine.acknowledged_at == at) mine.read_at = at;
+        if (!session.idempotent) continue;
+        auto [last, is_first] = last_of.try_emplace(name.session, -1);
+        if (std::int64_t(name.number) <= last->second)
+          world_.violation(fmt::format("out of order: {} is at {}, after number {}", text_of(name), place(where, at), last->second));
+        for (auto n = last->second + 1; n < std::int64_t(name.number); ++n)
+          if (session.records[std::size_t(n)].where == where)
+            world_.violation(fmt::format("out of order: {} is at {}, and number {} is not before it", text_of(name), place(where, at), n));
+        last->second = name.number;
+      }
+    }
+    if (reader.fault() || at != r.end_offset().value()) {
+      world_.violation(fmt::format("lost write: a range of {} does not hold what it says", place(where, at)));
+      return;
+    }
+  }
+  for (const auto& [offset, name] : told.seen)
+    if (offset >= at) world_.violation(fmt::format("lost write: {} was read at {}, and is gone", text_of(name), place(where, offset)));
+}
+
+// What the index says, and then the state, is what the log has said.
+awaitable<void> checker::check_index(topic_partition where, const metadata::partition& p, metadata::range_index& index) {
+  const auto& truth = ranges_[where];
+  std::size_t i = 0;
+  auto meet = [&](const metadata::range& r, object_id object) {
+    if (i < truth.size() && truth[i].range == r && truth[i].object == object) {
+      ++i;
+      return true;
+    }
+    world_.violation(fmt::format("forgotten: the range at {} is not what the log has said", place(where, r.base_offset.value())));
+    return false;
+  };
+  while (i < truth.size() && truth[i].range.base_offset < p.state_begin()) {
+    auto found = co_await index.find(where, truth[i].range.base_offset);
+    if (!found || found->empty()) {
+      world_.violation(fmt::format("forgotten: neither the index nor the state has {}", place(where, truth[i].range.base_offset.value())));
+      co_return;
+    }
+    for (const auto& r : *found)
+      if (r.range.base_offset < p.state_begin() && !meet(r.range, r.object)) co_return;
+  }
+  for (const auto& r : p.ranges)
+    if (!meet(r, state_.find_object(r.object).id)) co_return;
+  if (i < truth.size()) world_.violation(fmt::format("forgotten: the state ends before {}", place(where, truth[i].range.base_offset.value())));
+}
+
+// Each snapshot and the entries after it give what all entries give.
+awaitable<void> checker::check_snapshots(metadata::metastore& store) {
+  auto all = co_await store.snapshots();
+  if (!all) co_return;
+  for (const auto& s : *all) {
+    auto* bytes = objects_.find(s.key);
+    if (!bytes) {
+      world_.violation(fmt::format("dangling: the snapshot of entry {} is not stored", s.at.sequence.value()));
+      continue;
+    }
+    auto restored = metadata::snapshot_codec::decode(as_bytes(*bytes));
+    for (const auto& entry : log_.entries())
+      if (entry.sequence > restored.position().sequence) restored.apply(entry);
+    if (restored.position().sequence != state_.position().sequence || restored.digest() != state_.digest())
+      world_.violation(fmt::format("drifted: the snapshot of entry {} and the entries after it give another state", s.at.sequence.value()));
+    world_.reached("a snapshot and its tail compared with the whole log");
+  }
+}
+
+awaitable<void> checker::finish(metadata::metastore& store) {
+  log_changed();
+  co_await check_snapshots(store);
+  if (state_.recompute_digest() != state_.digest()) world_.violation("drifted: the digest is not that of the state");
+  std::set<topic_partition> living;
+  for (const auto& [name, topic] : state_.topics_by_name())
+    for (std::size_t i = 0; i < topic->partitions.size(); ++i) {
+      topic_partition where{topic->id, partition_index(std::int32_t(i))};
+      living.insert(where);
+      check_partition(where, topic->partitions[i]);
+      co_await check_index(where, topic->partitions[i], store.index());
+    }
+  for (std::uint32_t s = 0; s < sessions_.size(); ++s)
+    for (std::uint32_t n = 0; n < sessions_[s].records.size(); ++n) {
+      const auto& r = sessions_[s].records[n];
+      if (r.what != fate::stored || !living.contains(r.where)) continue;
+      if (r.found == 0)
+        world_.violation(fmt::format("lost write: {} was acknowledged at {} and is not there", text_of({s, n}), place(r.where, r.acknowledged_at)));
+      else if (r.acknowledged_at >= 0 && r.read_at != r.acknowledged_at)
+        world_.violation(fmt::format("lost write: {} is not at {}, where it was acknowledged", text_of({s, n}), place(r.where, r.acknowledged_at)));
+    }
+}
+}  // namespace yaks::sim

@@ -1,0 +1,126 @@
+// What a Kafka log promises, checked while clients run and again at the end: what they were told against what the log and the
+// objects hold, and against what others were told. Pure but for the world's violations; one thread.
+//
+//   lost write           an acknowledged record is not there, or its bytes are others
+//   wrong offset         it was acknowledged at one offset and is at another
+//   duplicate            a record is there more often than its sends may have stored it; with idempotence, twice
+//   out of order         records of an idempotent producer change their order, or one is missing before a later one
+//   inconsistent offset  two records were read at one offset
+//   failed send read     a send that surely failed is there (G1a)
+//   foreign record       nobody sent it to that partition
+//   skipped, repeated    a consumer's next record is not the next offset
+//   unseen               a request that began after an acknowledgement knows nothing of it: an empty answer, a denial
+//   reused offset        a partition's end went back
+//   dangling             the log names an object that is not stored, or one that it names is removed
+//   drifted              a replica's state has another digest than the log gives at that entry; so has a snapshot, or what
+//                        comes of it and the entries after it
+//   forgotten            the index and the state together do not have all ranges of a partition
+#pragma once
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "metadata/metastore.hpp"
+#include "metadata/state.hpp"
+#include "metastores/memory/memory_metastore.hpp"
+#include "objects/memory/memory_store.hpp"
+#include "sim/world.hpp"
+
+namespace yaks::sim {
+enum class fate : std::uint8_t {
+  sent,     // not known yet, or never: it may be stored
+  stored,   // acknowledged
+  failed,   // surely not stored
+};
+
+// One record of one producer: (session, number). A session is one producer id, or one producer without.
+struct record_name {
+  std::uint32_t session = 0, number = 0;
+  auto operator<=>(const record_name&) const = default;
+};
+std::string text_of(record_name name);
+// What a producer writes into a record, `bytes` long or a little more; the name can be read back from whole values only.
+std::string value_of(record_name name, std::size_t bytes);
+std::optional<record_name> name_of(byte_view value);
+
+class checker {
+ public:
+  checker(world& w, metastores::memory_log& log, memory_store& objects) : world_(w), log_(log), objects_(objects) {}
+
+  // ---- what producers did
+  // `repeats`: its producer may store a record more than once.
+  std::uint32_t begin_session(bool idempotent);
+  void producer_id_given(producer_id id);
+  // Numbers of a session begin at 0 and follow each other.
+  record_name send(std::uint32_t session, topic_partition where);
+  void sent_again(record_name name);
+  // `at` is -1 where the answer did not say.
+  void acknowledged(record_name name, std::int64_t at);
+  void refused(record_name name);
+  std::uint64_t acknowledgements() const { return acknowledgements_; }
+
+  // ---- what a request must know that begins now
+  std::int64_t end_known(topic_partition where) const;
+  // The highest end that any client has been told.
+  void told_end(topic_partition where, std::int64_t end);
+  bool is_known(const std::string& topic) const { return topics_.contains(topic); }
+  void topic_made(const std::string& name, std::int32_t partitions);
+  void topic_deleted(const std::string& name) { topics_.erase(name); }
+  std::int32_t partitions_known(const std::string& topic) const;
+
+  // ---- what consumers saw
+  void read(topic_partition where, std::int64_t at, byte_view value, bool is_whole);
+
+  // ---- what the stores hold
+  void log_changed();                           // after each append, before anything is trimmed
+  void removing(const std::string& key);        // an object is about to go
+  void replica_is_at(std::string who, const metadata::state& replica);
+  void snapshot_made(log_sequence at, std::uint64_t digest);
+  const metadata::state& state() const { return state_; }
+
+  // At the end, when nothing goes on: all of the log and the index against all that was told.
+  awaitable<void> finish(metadata::metastore& store);
+  std::uint64_t records_stored() const { return records_stored_; }
+
+ private:
+  struct record {
+    topic_partition where;
+    fate what = fate::sent;
+    std::uint32_t sends = 1;
+    std::int64_t acknowledged_at = -1, read_at = -1;
+    std::uint32_t found = 0;
+  };
+  struct session {
+    bool idempotent = false;
+    std::deque<record> records;
+  };
+  struct partition {
+    std::int64_t acknowledged_end = 0, told_end = 0;
+    std::map<std::int64_t, record_name> seen;  // by consumers
+  };
+  record& of(record_name name) { return sessions_[name.session].records[name.number]; }
+  void check_record(topic_partition where, std::int64_t at, byte_view value, record_name& name, bool& good);
+  void check_partition(topic_partition where, const metadata::partition& p);
+  awaitable<void> check_index(topic_partition where, const metadata::partition& p, metadata::range_index& index);
+  awaitable<void> check_snapshots(metadata::metastore& store);
+
+  world& world_;
+  metastores::memory_log& log_;
+  memory_store& objects_;
+  metadata::state state_;  // what the log says, on a state machine of our own
+  std::map<std::int64_t, std::uint64_t> digests_;  // by sequence
+  // What the log has ever said about living topics: the state lets go of it, the index must have it.
+  std::map<topic_partition, std::vector<metadata::indexed_range>> ranges_;
+  std::deque<session> sessions_;
+  std::map<topic_partition, partition> partitions_;
+  std::map<std::string, std::int32_t> topics_;
+  std::set<producer_id> producer_ids_;
+  std::uint64_t acknowledgements_ = 0, records_stored_ = 0;
+};
+}  // namespace yaks::sim

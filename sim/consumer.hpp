@@ -1,0 +1,32 @@
+// A consumer with assigned partitions: it fetches from the leaders in turn, with long polls, and checks that it is given every
+// offset once, in order, whole. Now and then it goes back to an older place or asks where partitions begin and end, as a
+// backfill or an application that restarts does.
+#pragma once
+#include <set>
+#include <string>
+#include <vector>
+
+#include "sim/client.hpp"
+
+namespace yaks::sim {
+class consumer : public client {
+ public:
+  consumer(client_world& all, std::string name);
+  // Until the world stops and everything that was ever acknowledged has been read.
+  awaitable<void> run();
+
+ private:
+  struct place {
+    std::string topic;
+    std::int32_t partition = 0;
+    topic_partition where;
+    std::int64_t next = 0;
+  };
+  awaitable<bool> fetch_from(std::int32_t leader);
+  awaitable<bool> list_offsets(std::int64_t timestamp);
+  void take(place& p, const wire::fetch_response::topic_entry::partition_entry& data, std::int64_t asked_at);
+  bool is_at_end() const;
+
+  std::vector<place> places_;
+};
+}  // namespace yaks::sim

@@ -1,0 +1,57 @@
+// What happens in a run: who is there, what goes wrong and how often. A small text file, one `name value` a line, `#` begins a
+// comment:
+//
+//     agents 3
+//     kill 4s              # mean time between two of them; 0: never
+//     put_late 20          # of 1,000 calls
+//     must an append committed after its retry
+//
+// Rates in the file are the most that a run may have: unless it says `vary no`, the seed decides for each run which faults it
+// has and how many, so that runs differ in character.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "runtime/simulated_runtime.hpp"
+
+namespace yaks::sim {
+struct scenario {
+  // Who is there.
+  std::uint64_t agents = 3, idempotent_producers = 3, plain_producers = 2, consumers = 2, admins = 1;
+  std::uint64_t topics = 2, partitions = 3;
+  std::uint64_t operations = 3000;  // of all clients together, until the faults stop
+  bool vary = true;
+
+  // What happens to processes and connections: mean times between two of a kind.
+  duration kill{}, stop{}, pause{}, cut{}, half_open{}, slow_link{}, clock_jump{}, log_outage{}, objects_outage{};
+  duration pause_most = 5s, outage_most = 5s, down_most = 2s, clock_jump_most = 600s;
+  // An agent's own end at one of the points that its code names (runtime::passing), of 1,000 passages.
+  std::uint64_t kill_at_point = 0;
+
+  // What happens to calls, of 1,000.
+  std::uint64_t put_failed = 0, put_slow_down = 0, put_slow = 0, put_lost = 0, put_answer_lost = 0, put_late = 0;
+  std::uint64_t get_failed = 0, get_slow = 0, get_corrupt = 0, get_truncated = 0;
+  std::uint64_t append_failed = 0, append_lost = 0, append_answer_lost = 0, append_late = 0, append_twice = 0;
+  std::uint64_t read_failed = 0, log_slow = 0, notification_lost = 0;
+  duration slow_most = 3s, late_most = 5s;
+
+  // The agents' settings.
+  duration flush_interval = 50ms, upload_deadline = 30s, stale_after = 10s, heartbeat = 1s, lease = 4s, request_timeout = 5s;
+  std::uint64_t flush_bytes = 64 << 10, buffer_bytes = 1 << 20, cache_bytes = 1 << 20, fetch_bytes = 4 << 20,
+                snapshot_entries = 300, value_bytes = 200;
+
+  // How long after the faults everything must have come to its end.
+  duration patience = 120s;
+  std::uint64_t seed = 0;  // of a past bug: what is run where no other is asked for; 0: none
+  std::vector<std::string> must;  // marks that some run of this scenario has to reach
+  std::string bug;                // one that is planted in a store, for tests of the checkers (stores.hpp)
+};
+
+// A sentence where the text is no scenario.
+result<scenario, std::string> parse_scenario(std::string_view text);
+// The scenario of one run.
+scenario varied(const scenario& most, simulated_chance& chance);
+}  // namespace yaks::sim
