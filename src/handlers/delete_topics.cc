@@ -48,10 +48,21 @@ awaitable<wire::delete_topics_response> delete_topics(services& s, const wire::d
     commands.push_back({topic->id});
   }
   if (commands.empty()) co_return answer;
-  auto outcomes = co_await submit_until(s, std::move(commands), answer_by(context, request.timeout_ms));
-  if (!outcomes)
-    for (auto i : places) answer.responses[i].error_code = error_code::request_timed_out;
-  for (std::size_t i = 0; outcomes && i < outcomes->size(); ++i) answer.responses[places[i]].error_code = code_of((*outcomes)[i]);
+  auto outcomes = co_await submit_until(s, commands, answer_by(context, request.timeout_ms));
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    auto& out = answer.responses[places[i]];
+    out.error_code = outcomes ? code_of((*outcomes)[i]) : error_code::request_timed_out;
+    // This agent knew an older topic of that name, which was deleted and made again elsewhere: the entry brought it up
+    // to date.
+    const auto& w = wanted[places[i]];
+    const auto* newer =
+        outcomes && w.name && out.error_code == error_code::unknown_topic_or_partition ? find(s, w) : nullptr;
+    if (!newer) continue;
+    out.topic_id = newer->id.value();
+    auto again = co_await submit_until(s, std::vector<metadata::delete_topic>{{newer->id}},
+                                       answer_by(context, request.timeout_ms));
+    out.error_code = again ? code_of(again->front()) : error_code::request_timed_out;
+  }
   co_return answer;
 }
 }  // namespace yaks::handlers
