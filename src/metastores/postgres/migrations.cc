@@ -644,6 +644,89 @@ $function$;
 create table yaks.secrets (name text primary key, value text not null);
 comment on table yaks.secrets is 'peers: what an agent shows when it asks another one for cached data. Delete it for a new one.';
 )sql",
+    // Counts come from whoever writes, who has the ranges at hand: to unfold them here took most of the time. The functions
+    // of before stay for agents of before, and count as they did.
+    R"sql(
+-- Adds each chunk that begins where the index of its partition ends, and answers where they end now. p_each: how many of the
+-- ranges lie in each object.
+create function yaks.add_counted(p_log_id integer, p_term bigint, p_numbers bigint[], p_ids uuid[], p_object_bytes bigint[],
+  p_each bigint[], p_topics uuid[], p_partitions integer[], p_bases bigint[], p_ends bigint[], p_counts integer[], p_records bigint[],
+  p_bytes bigint[], p_times bigint[], p_first_objects bigint[], p_ranges bytea[])
+returns table (topic uuid, partition_index bigint, index_end bigint)
+language plpgsql volatile as $function$
+declare
+  i integer;
+  known bigint;
+  added integer[];
+begin
+  perform yaks.in_term(p_log_id, p_term, true);
+  for i in select s.i from generate_subscripts(p_topics, 1) as s(i) order by p_topics[s.i], p_partitions[s.i], p_bases[s.i] loop
+    insert into yaks.index_ends values (p_log_id, p_topics[i], p_partitions[i], p_bases[i]) on conflict do nothing;
+    update yaks.index_ends e set end_offset = p_ends[i]
+      where e.log_id = p_log_id and e.topic_id = p_topics[i] and e.partition = p_partitions[i] and e.end_offset = p_bases[i];
+    if found then
+      added := added || i;
+    end if;
+  end loop;
+  insert into yaks.range_chunks
+    select p_log_id, p_topics[s.i], p_partitions[s.i], p_bases[s.i], p_ends[s.i], p_counts[s.i], p_records[s.i], p_bytes[s.i],
+           p_times[s.i], p_first_objects[s.i], p_ranges[s.i]
+    from unnest(added) as s(i);
+  if cardinality(added) = cardinality(p_topics) then
+    insert into yaks.objects as o (log_id, number, id, bytes, ranges)
+      select p_log_id, u.number, u.id, u.bytes, u.each from unnest(p_numbers, p_ids, p_object_bytes, p_each) as u(number, id, bytes, each)
+      on conflict (log_id, number) do update set ranges = o.ranges + excluded.ranges;
+  else
+    -- Rare: somebody has written some of them before.
+    insert into yaks.objects (log_id, number, id, bytes)
+      select p_log_id, u.number, u.id, u.bytes from unnest(p_numbers, p_ids, p_object_bytes) as u(number, id, bytes)
+      on conflict do nothing;
+    update yaks.objects o set ranges = o.ranges + n.n from (
+      select u.object_number, count(*) as n
+      from unnest(added) as s(i) cross join lateral yaks.unfold(p_bases[s.i], p_first_objects[s.i], p_ranges[s.i]) u
+      group by 1) n
+      where o.log_id = p_log_id and o.number = n.object_number;
+  end if;
+  return query select e.topic_id, e.partition::bigint, e.end_offset from yaks.index_ends e
+    where e.log_id = p_log_id
+      and (e.topic_id, e.partition) in (select u.t, u.p from unnest(p_topics, p_partitions) as u(t, p));
+end
+$function$;
+
+-- Some chunks go and others come, as their writer has worked out from what it has read in the same term. p_numbers and p_deltas: by
+-- how much the counts of objects change. Where partitions end from here on, at least: p_end_*. p_over: a topic of which nothing is left.
+create function yaks.change_chunks(p_log_id integer, p_term bigint,
+  p_gone_topics uuid[], p_gone_partitions integer[], p_gone_bases bigint[],
+  p_topics uuid[], p_partitions integer[], p_bases bigint[], p_ends bigint[], p_counts integer[], p_records bigint[],
+  p_bytes bigint[], p_times bigint[], p_first_objects bigint[], p_ranges bytea[],
+  p_numbers bigint[], p_deltas bigint[], p_end_topics uuid[], p_end_partitions integer[], p_end_offsets bigint[], p_over uuid)
+returns void language plpgsql volatile as $function$
+declare
+  done bigint;
+begin
+  perform yaks.in_term(p_log_id, p_term, true);
+  delete from yaks.range_chunks c using unnest(p_gone_topics, p_gone_partitions, p_gone_bases) as g(t, p, b)
+    where c.log_id = p_log_id and c.topic_id = g.t and c.partition = g.p and c.base_offset = g.b;
+  get diagnostics done = row_count;
+  if done <> cardinality(p_gone_bases) then
+    raise exception '% of % chunks are in the index: it is not as its writer has read it', done, cardinality(p_gone_bases);
+  end if;
+  insert into yaks.range_chunks
+    select p_log_id, c.* from unnest(p_topics, p_partitions, p_bases, p_ends, p_counts, p_records, p_bytes, p_times, p_first_objects,
+                                     p_ranges) as c;
+  update yaks.objects o set ranges = o.ranges + d.d from unnest(p_numbers, p_deltas) as d(n, d)
+    where o.log_id = p_log_id and o.number = d.n;
+  get diagnostics done = row_count;
+  if done <> cardinality(p_numbers) then
+    raise exception '% of % objects are in the index: it is not as its writer has read it', done, cardinality(p_numbers);
+  end if;
+  insert into yaks.index_ends as e
+    select p_log_id, u.t, u.p, u.o from unnest(p_end_topics, p_end_partitions, p_end_offsets) as u(t, p, o)
+    on conflict (log_id, topic_id, partition) do update set end_offset = excluded.end_offset where e.end_offset < excluded.end_offset;
+  delete from yaks.index_ends e where e.log_id = p_log_id and e.topic_id = p_over;
+end
+$function$;
+)sql",
 };
 static_assert(metadata::tail_bytes_max == 4194304, "the functions above say the same");
 

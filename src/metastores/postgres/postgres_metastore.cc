@@ -7,7 +7,10 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <optional>
+#include <ranges>
 #include <set>
+#include <unordered_map>
 
 #include "base/check.hpp"
 #include "metadata/range_chunk.hpp"
@@ -33,6 +36,7 @@ constexpr std::int32_t lock_class =
     0x79616b73;  // "yaks": the first half of the advisory lock; the node id is the other
 
 // LISTEN, NOTIFY and lock names are per database, as the schema is.
+constexpr int chunks_at_once = 2000;  // read for a trim: some MB
 constexpr const char* channel = "yaks_log";
 
 parameters position_parameters(log_position applied) {
@@ -190,39 +194,65 @@ awaitable<void> postgres_metastore::set_up_reader(connection& on) {
 
 awaitable<void> postgres_metastore::set_up_indexer(connection& on) {
   co_await must(on,
-                "prepare add_chunks as select * from yaks.add_chunks($1, $2, $3::bigint[], $4::uuid[], $5::bigint[], $6::uuid[], "
-                "$7::integer[], $8::bigint[], $9::bigint[], $10::integer[], $11::bigint[], $12::bigint[], $13::bigint[], "
-                "$14::bigint[], $15::bytea[])");
+                "prepare add_counted as select * from yaks.add_counted($1, $2, $3::bigint[], $4::uuid[], $5::bigint[], "
+                "$6::bigint[], "
+                "$7::uuid[], $8::integer[], $9::bigint[], $10::bigint[], $11::integer[], $12::bigint[], $13::bigint[], "
+                "$14::bigint[], "
+                "$15::bigint[], $16::bytea[])");
   co_await must(on, "prepare begin_term as select yaks.begin_term($1, $2)");
-  co_await must(on,
-                "prepare trim_index as select yaks.trim_index($1, $2, $3::uuid[], $4::integer[], $5::bigint[], $6::bigint[], "
-                "$7::integer[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bytea[])");
-  co_await must(on, "prepare drop_topic as select yaks.drop_topic($1, $2, $3, $4)");
-  co_await must(on, "prepare release_objects as select yaks.release_objects($1, $2, $3::bigint[], $4::uuid[], $5::bigint[])");
+  co_await must(
+      on,
+      "prepare change_chunks as select yaks.change_chunks($1, $2, $3::uuid[], $4::integer[], $5::bigint[], $6::uuid[], "
+      "$7::integer[], $8::bigint[], $9::bigint[], $10::integer[], $11::bigint[], $12::bigint[], $13::bigint[], "
+      "$14::bigint[], "
+      "$15::bytea[], $16::bigint[], $17::bigint[], $18::uuid[], $19::integer[], $20::bigint[], $21)");
+  co_await must(
+      on,
+      "prepare chunks_before as select u.i - 1, c.base_offset, c.first_object, c.ranges "
+      "from unnest($2::uuid[], $3::integer[], $4::bigint[]) with ordinality as u(t, p, o, i) "
+      "join yaks.range_chunks c on c.log_id = $1 and c.topic_id = u.t and c.partition = u.p and c.base_offset < u.o "
+      "order by u.i, c.base_offset limit $5");
+  // Those of one time together: they lie in the same objects.
+  co_await must(
+      on,
+      "prepare chunks_of_topic as select partition::bigint, base_offset, first_object, ranges from yaks.range_chunks "
+      "where log_id = $1 and topic_id = $2 order by first_object limit $3");
+  co_await must(
+      on, "prepare release_objects as select yaks.release_objects($1, $2, $3::bigint[], $4::uuid[], $5::bigint[])");
   co_await must(on, "prepare retire_objects as select yaks.retire_objects($1, $2, $3, $4)");
   co_await must(on,
-                "prepare retired_objects as select number, id, bytes from yaks.objects where log_id = $1 and released and ranges = 0 "
+                "prepare retired_objects as select number, id, bytes from yaks.objects where log_id = $1 and released "
+                "and ranges = 0 "
                 "and retired_seq <= $2 and retired_ms < $3 order by retired_seq limit $4");
   co_await must(on, "prepare forget_objects as select yaks.forget_objects($1, $2, $3::bigint[])");
   co_await must(on, "prepare known_objects as select id from yaks.objects where log_id = $1 and id = any($2::uuid[])");
   // Everything, or what is gone: the latter has an index, the former is read once in a while.
+  co_await must(
+      on,
+      "prepare totals as select count(*), coalesce(sum(bytes), 0)::bigint, count(*) filter (where released and ranges "
+      "= 0), "
+      "coalesce(sum(bytes) filter (where released and ranges = 0), 0)::bigint, coalesce(min(retired_ms), -1)::bigint "
+      "from yaks.objects where log_id = $1");
+  co_await must(
+      on,
+      "prepare find_chunk as select base_offset, first_object, ranges from yaks.range_chunks where log_id = $1 and "
+      "topic_id = $2 and partition = $3 and base_offset <= $4 and end_offset > $4 order by base_offset desc limit 1");
+  co_await must(
+      on,
+      "prepare find_time as select base_offset, first_object, ranges from yaks.range_chunks where log_id = $1 and "
+      "topic_id = $2 and partition = $3 and end_offset > $4 and max_timestamp >= $5 order by base_offset limit 1");
+  co_await must(
+      on,
+      "prepare find_largest as select base_offset, first_object, ranges from yaks.range_chunks where log_id = $1 and "
+      "topic_id = $2 and partition = $3 and end_offset > $4 order by max_timestamp desc, base_offset limit 1");
+  co_await must(
+      on,
+      "prepare find_objects as select number, id from yaks.objects where log_id = $1 and number = any($2::bigint[])");
   co_await must(on,
-                "prepare totals as select count(*), coalesce(sum(bytes), 0)::bigint, count(*) filter (where released and ranges = 0), "
-                "coalesce(sum(bytes) filter (where released and ranges = 0), 0)::bigint, coalesce(min(retired_ms), -1)::bigint "
-                "from yaks.objects where log_id = $1");
-  co_await must(on,
-                "prepare find_chunk as select base_offset, first_object, ranges from yaks.range_chunks where log_id = $1 and "
-                "topic_id = $2 and partition = $3 and base_offset <= $4 and end_offset > $4 order by base_offset desc limit 1");
-  co_await must(on,
-                "prepare find_time as select base_offset, first_object, ranges from yaks.range_chunks where log_id = $1 and "
-                "topic_id = $2 and partition = $3 and end_offset > $4 and max_timestamp >= $5 order by base_offset limit 1");
-  co_await must(on,
-                "prepare find_largest as select base_offset, first_object, ranges from yaks.range_chunks where log_id = $1 and "
-                "topic_id = $2 and partition = $3 and end_offset > $4 order by max_timestamp desc, base_offset limit 1");
-  co_await must(on, "prepare find_objects as select number, id from yaks.objects where log_id = $1 and number = any($2::bigint[])");
-  co_await must(on,
-                "prepare write_read_model as select yaks.write_read_model($1, $2, $3::uuid[], $4::uuid[], $5::text[], $6::bigint[], "
-                "$7::integer[], $8::text[], $9::uuid[], $10::integer[], $11::bigint[], $12::bigint[], $13::bigint[], $14::text[], "
+                "prepare write_read_model as select yaks.write_read_model($1, $2, $3::uuid[], $4::uuid[], $5::text[], "
+                "$6::bigint[], "
+                "$7::integer[], $8::text[], $9::uuid[], $10::integer[], $11::bigint[], $12::bigint[], $13::bigint[], "
+                "$14::text[], "
                 "$15::text[], $16::uuid[], $17::integer[], $18::bigint[], $19::integer[], $20::text[], $21::bigint[])");
   co_await must(on, "prepare known_topics as select topic_id from yaks.topics where log_id = $1");
   co_await must(on, "prepare known_groups as select distinct group_name from yaks.committed_offsets where log_id = $1");
@@ -320,11 +350,13 @@ void postgres_metastore::heard(const postgres::notification& what) {
   change_.notify_all();
 }
 
-// Each notification makes every agent read: n agents that append at a steady rate, each with a notification, would read n times n
-// times. So the entries of a while share one, and the while grows with the number of agents; it stays below the replicas' poll
-// interval. Who sends it, everybody knows without asking: the writer of the first entry of each slot of the store's clock.
+// Each notification makes every agent read: n agents that append at a steady rate, each with a notification, would read
+// n times n times. So the entries of a while share one, and the while grows with the number of agents; it stays below
+// the replicas' poll interval. Who sends it, everybody knows without asking: the writer of the first entry of each slot
+// of the store's clock.
 duration postgres_metastore::notify_slot() const {
-  return std::clamp<duration>(live_agents_ * settings_.notify_per_agent, settings_.notify_interval, settings_.notify_interval_most);
+  return std::clamp<duration>(live_agents_ * settings_.notify_per_agent, settings_.notify_interval,
+                              settings_.notify_interval_most);
 }
 
 // After an append at `time`, in front of which the log has an entry at `previous`.
@@ -364,7 +396,8 @@ awaitable<void> postgres_metastore::send_notifications() {
   }
 }
 
-awaitable<result<std::vector<incarnation>, log_error>> postgres_metastore::renew_lease(metadata::lease mine, duration ttl) {
+awaitable<result<std::vector<incarnation>, log_error>> postgres_metastore::renew_lease(metadata::lease mine,
+                                                                                       duration ttl) {
   YAKS_CHECK(is_open_, "a metastore is opened first");
   parameters with;
   with.uuid(mine.who.value())
@@ -392,7 +425,8 @@ awaitable<result<std::vector<std::pair<incarnation, log_sequence>>, log_error>> 
   auto got = co_await reader_.call("reports", parameters());
   if (!got || !got->is_done()) co_return failure(log_error::unavailable);
   std::vector<std::pair<incarnation, log_sequence>> all;
-  for (int row = 0; row < got->row_count(); ++row) all.emplace_back(incarnation(got->uuid(row, 0)), log_sequence(got->int64(row, 1)));
+  for (int row = 0; row < got->row_count(); ++row)
+    all.emplace_back(incarnation(got->uuid(row, 0)), log_sequence(got->int64(row, 1)));
   co_return all;
 }
 
@@ -410,14 +444,16 @@ awaitable<result<std::vector<metadata::snapshot_record>, log_error>> postgres_me
   if (!got || !got->is_done()) co_return failure(log_error::unavailable);
   std::vector<metadata::snapshot_record> all;
   for (int row = 0; row < got->row_count(); ++row)
-    all.push_back({.at = {log_sequence(got->int64(row, 0)), {incarnation(got->uuid(row, 1)), std::uint64_t(got->int64(row, 2))}},
-                   .key = got->text(row, 3),
-                   .bytes = std::uint64_t(got->int64(row, 4)),
-                   .digest = std::uint64_t(got->int64(row, 5))});
+    all.push_back(
+        {.at = {log_sequence(got->int64(row, 0)), {incarnation(got->uuid(row, 1)), std::uint64_t(got->int64(row, 2))}},
+         .key = got->text(row, 3),
+         .bytes = std::uint64_t(got->int64(row, 4)),
+         .digest = std::uint64_t(got->int64(row, 5))});
   co_return all;
 }
 
-awaitable<result<std::vector<std::string>, log_error>> postgres_metastore::add_snapshot(metadata::snapshot_record made) {
+awaitable<result<std::vector<std::string>, log_error>> postgres_metastore::add_snapshot(
+    metadata::snapshot_record made) {
   YAKS_CHECK(is_open_, "a metastore is opened first");
   parameters with;
   with.int32(log_id)
@@ -461,31 +497,40 @@ std::string hex_text(std::string_view bytes) {
 }  // namespace
 
 namespace {
-// The columns of chunks, each as an array. A chunk without ranges keeps its place.
-void add_chunk_columns(parameters& with, const std::vector<metadata::index_chunk>& chunks) {
-  auto numbers = [&](auto of) { return array_of(chunks, [&](const metadata::index_chunk& c) { return std::to_string(of(c)); }); };
+std::string topics_of(const std::vector<topic_partition>& all) {
+  return array_of(all, [](const auto& p) { return p.topic.value().text(); });
+}
+std::string partitions_of(const std::vector<topic_partition>& all) {
+  return array_of(all, [](const auto& p) { return std::to_string(p.partition.value()); });
+}
+
+// The columns of chunks, each as an array.
+void add_chunks(parameters& with, const std::vector<metadata::index_chunk>& chunks) {
+  auto numbers = [&](auto of) {
+    return array_of(chunks, [&](const metadata::index_chunk& c) { return std::to_string(of(c)); });
+  };
   auto sum = [](const metadata::index_chunk& c, auto of) {
     std::int64_t all = 0;
     for (const auto& r : c.ranges) all += of(r);
     return all;
   };
-  with.text(numbers([](const auto& c) { return c.ranges.empty() ? 0 : c.ranges.back().end_offset().value(); }))
+  std::vector<topic_partition> places;
+  places.reserve(chunks.size());
+  for (const auto& c : chunks) places.push_back(c.where);
+  with.text(topics_of(places))
+      .text(partitions_of(places))
+      .text(numbers([](const auto& c) { return c.ranges.front().base_offset.value(); }))
+      .text(numbers([](const auto& c) { return c.ranges.back().end_offset().value(); }))
       .text(numbers([](const auto& c) { return c.ranges.size(); }))
       .text(numbers([&](const auto& c) { return sum(c, [](const metadata::range& r) { return r.record_count; }); }))
       .text(numbers([&](const auto& c) { return sum(c, [](const metadata::range& r) { return r.bytes; }); }))
       .text(numbers([](const auto& c) {
-        return c.ranges.empty() ? 0 : std::ranges::max(c.ranges, {}, &metadata::range::max_timestamp).max_timestamp.value();
+        return std::ranges::max(c.ranges, {}, &metadata::range::max_timestamp).max_timestamp.value();
       }))
-      .text(numbers([](const auto& c) { return c.ranges.empty() ? 0 : c.ranges.front().object; }))
-      .text(array_of(chunks, [](const auto& c) { return hex_text(c.ranges.empty() ? "" : metadata::encode_ranges(c.ranges)); }));
+      .text(numbers([](const auto& c) { return c.ranges.front().object; }))
+      .text(array_of(chunks, [](const auto& c) { return hex_text(metadata::encode_ranges(c.ranges)); }));
 }
 
-std::string topics_of(const std::vector<metadata::index_chunk>& chunks) {
-  return array_of(chunks, [](const auto& c) { return c.where.topic.value().text(); });
-}
-std::string partitions_of(const std::vector<metadata::index_chunk>& chunks) {
-  return array_of(chunks, [](const auto& c) { return std::to_string(c.where.partition.value()); });
-}
 template <class Numbers>
 std::string numbers_of(const Numbers& all) {
   return array_of(all, [](auto n) { return std::to_string(n); });
@@ -504,7 +549,8 @@ void add_objects(parameters& with, const std::vector<metadata::indexed_object>& 
 }
 }  // namespace
 
-awaitable<result<outcome, log_error>> postgres_metastore::change_index(const char* prepared, parameters with, const char* what) {
+awaitable<result<outcome, log_error>> postgres_metastore::change_index(const char* prepared, parameters with,
+                                                                       const char* what) {
   YAKS_CHECK(is_open_, "a metastore is opened first");
   auto got = co_await indexer_.call(prepared, std::move(with));
   if (got && got->is_done()) co_return std::move(*got);
@@ -521,42 +567,132 @@ awaitable<result<void, log_error>> postgres_metastore::begin_term(std::uint64_t 
   co_return result<void, log_error>{};
 }
 
-awaitable<result<std::vector<std::pair<topic_partition, offset>>, log_error>> postgres_metastore::add(std::uint64_t term,
-                                                                                                      metadata::index_write what) {
+awaitable<result<std::vector<std::pair<topic_partition, offset>>, log_error>> postgres_metastore::add(
+    std::uint64_t term, metadata::index_write what) {
   auto with = in_term(term);
   add_objects(with, what.objects);
-  with.text(topics_of(what.chunks))
-      .text(partitions_of(what.chunks))
-      .text(array_of(what.chunks, [](const auto& c) { return std::to_string(c.ranges.front().base_offset.value()); }));
-  add_chunk_columns(with, what.chunks);
-  auto got = co_await change_index("add_chunks", std::move(with), "take ranges into the index");
+  std::unordered_map<metadata::object_number, std::uint64_t> each;
+  for (const auto& c : what.chunks)
+    for (const auto& r : c.ranges) ++each[r.object];
+  with.text(array_of(what.objects, [&](const auto& o) { return std::to_string(each[o.number]); }));
+  add_chunks(with, what.chunks);
+  auto got = co_await change_index("add_counted", std::move(with), "take ranges into the index");
   if (!got) co_return failure(got.error());
   std::vector<std::pair<topic_partition, offset>> ends;
   for (int row = 0; row < got->row_count(); ++row)
-    ends.push_back({{topic_id(got->uuid(row, 0)), partition_index(std::int32_t(got->int64(row, 1)))}, offset(got->int64(row, 2))});
+    ends.push_back(
+        {{topic_id(got->uuid(row, 0)), partition_index(std::int32_t(got->int64(row, 1)))}, offset(got->int64(row, 2))});
   co_return ends;
 }
 
-awaitable<result<void, log_error>> postgres_metastore::trim(std::uint64_t term, std::vector<metadata::index_trim> what) {
-  std::vector<metadata::index_chunk> rests;
-  for (auto& t : what) rests.push_back({t.where, std::move(t.rest)});
+// What changes in the index with one transaction.
+struct postgres_metastore::chunk_changes {
+  std::vector<topic_partition> gone;  // chunks, by partition and base
+  std::vector<offset> gone_bases;
+  std::vector<metadata::index_chunk> come;
+  std::map<metadata::object_number, std::int64_t> deltas;  // of the objects' counts
+  std::vector<topic_partition> ending;                     // partitions whose index ends at or after the offsets below
+  std::vector<offset> ends;
+  std::optional<topic_id> over;  // nothing of it is left
+
+  void remove(topic_partition where, const std::vector<metadata::range>& chunk) {
+    gone.push_back(where);
+    gone_bases.push_back(chunk.front().base_offset);
+    for (const auto& r : chunk) --deltas[r.object];
+  }
+  void add(topic_partition where, std::vector<metadata::range> chunk) {
+    for (const auto& r : chunk) ++deltas[r.object];
+    come.push_back({where, std::move(chunk)});
+  }
+};
+
+awaitable<result<void, log_error>> postgres_metastore::change_chunks(std::uint64_t term, const chunk_changes& what,
+                                                                     const char* why) {
+  auto offsets = [](const auto& all) { return array_of(all, [](offset o) { return std::to_string(o.value()); }); };
   auto with = in_term(term);
-  with.text(topics_of(rests)).text(partitions_of(rests)).text(array_of(what, [](const auto& t) { return std::to_string(t.to.value()); }));
-  add_chunk_columns(with, rests);
-  auto done = co_await change_index("trim_index", std::move(with), "trim the index");
+  with.text(topics_of(what.gone)).text(partitions_of(what.gone)).text(offsets(what.gone_bases));
+  add_chunks(with, what.come);
+  with.text(array_of(what.deltas, [](const auto& d) { return std::to_string(d.first); }))
+      .text(array_of(what.deltas, [](const auto& d) { return std::to_string(d.second); }))
+      .text(topics_of(what.ending))
+      .text(partitions_of(what.ending))
+      .text(offsets(what.ends));
+  with.uuid(what.over ? what.over->value() : uuid());  // no topic has the nil id
+  auto done = co_await change_index("change_chunks", std::move(with), why);
   if (!done) co_return failure(done.error());
   co_return result<void, log_error>{};
 }
 
-awaitable<result<bool, log_error>> postgres_metastore::drop(std::uint64_t term, topic_id topic, std::size_t chunks_max) {
-  auto with = in_term(term);
-  with.uuid(topic.value()).int64(std::int64_t(chunks_max));
-  auto done = co_await change_index("drop_topic", std::move(with), "drop a topic from the index");
-  if (!done) co_return failure(done.error());
-  co_return done->int64(0, 0) == 1;
+namespace {
+// Base offset, first object and bytes from the second column on. Nothing where they are no chunk.
+std::optional<std::vector<metadata::range>> chunk_in(const outcome& rows, int row) {
+  auto ranges = metadata::decode_ranges(offset(rows.int64(row, 1)), metadata::object_number(rows.int64(row, 2)),
+                                        rows.bytes(row, 3));
+  if (!ranges) spdlog::error("a chunk of the index holds bytes that are none: base offset {}", rows.int64(row, 1));
+  return ranges;
+}
+}  // namespace
+
+awaitable<result<void, log_error>> postgres_metastore::trim(std::uint64_t term,
+                                                            std::vector<metadata::index_trim> what) {
+  std::vector<topic_partition> places;
+  for (const auto& t : what) places.push_back(t.where);
+  // From the oldest on, some at a time: they may be many. A trim that ends half-way is owed as before.
+  for (bool is_done = false; !is_done;) {
+    parameters look;
+    look.int32(log_id)
+        .text(topics_of(places))
+        .text(partitions_of(places))
+        .text(array_of(what, [](const auto& t) { return std::to_string(t.to.value()); }))
+        .int64(chunks_at_once);
+    auto got = co_await change_index("chunks_before", std::move(look), "read what is to be trimmed");
+    if (!got) co_return failure(got.error());
+    is_done = got->row_count() < chunks_at_once;
+    chunk_changes changes;
+    for (int row = 0; row < got->row_count(); ++row) {
+      const auto& t = what[std::size_t(got->int64(row, 0))];
+      auto ranges = chunk_in(*got, row);
+      if (!ranges) co_return failure(log_error::refused);
+      changes.remove(t.where, *ranges);
+      if (ranges->back().end_offset() <= t.to) continue;
+      auto stays = std::ranges::find(*ranges, t.to, &metadata::range::base_offset);
+      if (!std::ranges::equal(std::ranges::subrange(stays, ranges->end()), t.rest) || t.rest.empty()) {
+        spdlog::error("a trim of the index at {} does not know what it leaves", t.to.value());
+        co_return failure(log_error::refused);
+      }
+      changes.add(t.where, t.rest);
+    }
+    if (is_done)
+      for (const auto& t : what) {
+        changes.ending.push_back(t.where);
+        changes.ends.push_back(t.to);
+      }
+    if (auto done = co_await change_chunks(term, changes, "trim the index"); !done) co_return failure(done.error());
+  }
+  co_return result<void, log_error>{};
 }
 
-awaitable<result<void, log_error>> postgres_metastore::release(std::uint64_t term, std::vector<metadata::indexed_object> objects) {
+awaitable<result<bool, log_error>> postgres_metastore::drop(std::uint64_t term, topic_id topic,
+                                                            std::size_t chunks_max) {
+  parameters look;
+  look.int32(log_id).uuid(topic.value()).int64(std::int64_t(chunks_max));
+  auto got = co_await change_index("chunks_of_topic", std::move(look), "read what is to be dropped");
+  if (!got) co_return failure(got.error());
+  chunk_changes changes;
+  for (int row = 0; row < got->row_count(); ++row) {
+    auto ranges = chunk_in(*got, row);
+    if (!ranges) co_return failure(log_error::refused);
+    changes.remove({topic, partition_index(std::int32_t(got->int64(row, 0)))}, *ranges);
+  }
+  bool is_over = std::size_t(got->row_count()) < chunks_max;
+  if (is_over) changes.over = topic;
+  if (auto done = co_await change_chunks(term, changes, "drop a topic from the index"); !done)
+    co_return failure(done.error());
+  co_return is_over;
+}
+
+awaitable<result<void, log_error>> postgres_metastore::release(std::uint64_t term,
+                                                               std::vector<metadata::indexed_object> objects) {
   auto with = in_term(term);
   add_objects(with, objects);
   auto done = co_await change_index("release_objects", std::move(with), "release objects");
@@ -564,7 +700,8 @@ awaitable<result<void, log_error>> postgres_metastore::release(std::uint64_t ter
   co_return result<void, log_error>{};
 }
 
-awaitable<result<std::uint64_t, log_error>> postgres_metastore::retire(std::uint64_t term, log_sequence at, timestamp_ms time) {
+awaitable<result<std::uint64_t, log_error>> postgres_metastore::retire(std::uint64_t term, log_sequence at,
+                                                                       timestamp_ms time) {
   auto with = in_term(term);
   with.int64(at.value()).int64(time.value());
   auto done = co_await change_index("retire_objects", std::move(with), "retire objects");
@@ -572,7 +709,8 @@ awaitable<result<std::uint64_t, log_error>> postgres_metastore::retire(std::uint
   co_return std::uint64_t(done->int64(0, 0));
 }
 
-awaitable<result<std::vector<metadata::indexed_object>, log_error>> postgres_metastore::retired(log_sequence at, timestamp_ms time,
+awaitable<result<std::vector<metadata::indexed_object>, log_error>> postgres_metastore::retired(log_sequence at,
+                                                                                                timestamp_ms time,
                                                                                                 std::size_t most) {
   parameters with;
   with.int32(log_id).int64(at.value()).int64(time.value()).int64(std::int64_t(most));
@@ -580,11 +718,13 @@ awaitable<result<std::vector<metadata::indexed_object>, log_error>> postgres_met
   if (!got) co_return failure(got.error());
   std::vector<metadata::indexed_object> all;
   for (int row = 0; row < got->row_count(); ++row)
-    all.push_back({metadata::object_number(got->int64(row, 0)), object_id(got->uuid(row, 1)), std::uint64_t(got->int64(row, 2))});
+    all.push_back(
+        {metadata::object_number(got->int64(row, 0)), object_id(got->uuid(row, 1)), std::uint64_t(got->int64(row, 2))});
   co_return all;
 }
 
-awaitable<result<void, log_error>> postgres_metastore::forget(std::uint64_t term, std::vector<metadata::object_number> objects) {
+awaitable<result<void, log_error>> postgres_metastore::forget(std::uint64_t term,
+                                                              std::vector<metadata::object_number> objects) {
   auto with = in_term(term);
   with.text(numbers_of(objects));
   auto done = co_await change_index("forget_objects", std::move(with), "forget deleted objects");
@@ -609,7 +749,8 @@ awaitable<result<metadata::object_totals, log_error>> postgres_metastore::totals
   if (!got) co_return failure(got.error());
   metadata::object_totals all;
   all.waiting = {std::uint64_t(got->int64(0, 2)), std::uint64_t(got->int64(0, 3))};
-  all.live = {std::uint64_t(got->int64(0, 0)) - all.waiting.objects, std::uint64_t(got->int64(0, 1)) - all.waiting.bytes};
+  all.live = {std::uint64_t(got->int64(0, 0)) - all.waiting.objects,
+              std::uint64_t(got->int64(0, 1)) - all.waiting.bytes};
   all.oldest_waiting = timestamp_ms(got->int64(0, 4));
   co_return all;
 }
@@ -620,7 +761,8 @@ awaitable<postgres_metastore::ranges_found> postgres_metastore::found_chunk(cons
   if (!got || !got->is_done()) co_return failure(log_error::unavailable);
   std::vector<metadata::indexed_range> found;
   if (got->row_count() == 0) co_return found;
-  auto ranges = metadata::decode_ranges(offset(got->int64(0, 0)), metadata::object_number(got->int64(0, 1)), got->bytes(0, 2));
+  auto ranges =
+      metadata::decode_ranges(offset(got->int64(0, 0)), metadata::object_number(got->int64(0, 1)), got->bytes(0, 2));
   if (!ranges) {
     spdlog::error("a chunk of the index holds bytes that are none: base offset {}", got->int64(0, 0));
     co_return failure(log_error::refused);
@@ -632,7 +774,8 @@ awaitable<postgres_metastore::ranges_found> postgres_metastore::found_chunk(cons
   got = co_await indexer_.call("find_objects", std::move(objects));
   if (!got || !got->is_done()) co_return failure(log_error::unavailable);
   std::map<metadata::object_number, object_id> ids;
-  for (int row = 0; row < got->row_count(); ++row) ids[metadata::object_number(got->int64(row, 0))] = object_id(got->uuid(row, 1));
+  for (int row = 0; row < got->row_count(); ++row)
+    ids[metadata::object_number(got->int64(row, 0))] = object_id(got->uuid(row, 1));
   for (const auto& r : *ranges) {
     auto id = ids.find(r.object);
     if (id == ids.end()) co_return failure(log_error::refused);
@@ -647,7 +790,8 @@ awaitable<postgres_metastore::ranges_found> postgres_metastore::find(topic_parti
   return found_chunk("find_chunk", std::move(with));
 }
 
-awaitable<postgres_metastore::ranges_found> postgres_metastore::find_time(topic_partition where, offset from, timestamp_ms target) {
+awaitable<postgres_metastore::ranges_found> postgres_metastore::find_time(topic_partition where, offset from,
+                                                                          timestamp_ms target) {
   parameters with;
   with.int32(log_id).uuid(where.topic.value()).int32(where.partition.value()).int64(from.value()).int64(target.value());
   return found_chunk("find_time", std::move(with));

@@ -71,6 +71,8 @@ class postgres_metastore final : public metadata::metastore, private metadata::l
   awaitable<result<metadata::object_totals, metadata::log_error>> totals() override;
   // Runs a prepared statement that changes the index.
   awaitable<result<postgres::outcome, metadata::log_error>> change_index(const char* prepared, postgres::parameters with, const char* what);
+  struct chunk_changes;
+  awaitable<result<void, metadata::log_error>> change_chunks(std::uint64_t term, const chunk_changes& what, const char* why);
   awaitable<result<bool, metadata::log_error>> write(metadata::read_model_write what) override;
   awaitable<result<known, metadata::log_error>> read_known() override;
   awaitable<ranges_found> found_chunk(const char* prepared, postgres::parameters with);
