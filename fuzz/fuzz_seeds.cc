@@ -290,6 +290,7 @@ void write_metadata(const std::filesystem::path& root) {
        {m::trim_partitions{1, {{a_topic, partition_index(0), offset(0), offset(6), offset(3), 100}}}}},
       {"settle_upkeep", {m::settle_upkeep{1, {{{a_topic, partition_index(0)}, offset(3)}}, {another_topic}, {1, 2}}}},
       {"sweep", {m::sweep{begun}}},
+      {"enable_format", {m::enable_format{1}}},
       {"several", {m::allocate_producer_ids{1}, a_commit(0), m::delete_topic{another_topic}}},
   };
   for (const auto& [name, commands] : all) entries.write(std::string(name), payload(commands));

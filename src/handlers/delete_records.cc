@@ -25,6 +25,7 @@ error_code code_of_move(const result<metadata::log_start_outcome, metadata::subm
     case metadata::apply_error::commit_too_late:
     case metadata::apply_error::withheld:
     case metadata::apply_error::wrong_term:
+    case metadata::apply_error::format_not_known:
       break;  // outcomes of other commands
   }
   return error_code::unknown_server_error;

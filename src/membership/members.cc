@@ -30,6 +30,7 @@ awaitable<void> members::run() {
       renewed_at_ = rt_.now();
       live_ = std::set<incarnation>(got->begin(), got->end());
       co_await fence_lapsed();
+      co_await raise_format();
       co_await rt_.sleep_for(settings_.heartbeat);
     } else {
       failures_.add();
@@ -61,6 +62,18 @@ awaitable<void> members::fence_lapsed() {
   if (lapsed.empty() || !first_live || *first_live != log_.self()) co_return;  // one of us does it
   fenced_.add(double(lapsed.size()));
   co_await log_.submit_all(std::move(lapsed));
+}
+
+// An installation is upgraded agent by agent. Who is last to know a format need not be the one that says so.
+awaitable<void> members::raise_format() {
+  auto newest = settings_.self.format_max;
+  if (!log_.is_ready() || log_.current().format() >= newest || !is_first()) co_return;
+  for (const auto& [who, what] : log_.current().agents()) newest = std::min(newest, what.registration.format_max);
+  if (newest <= log_.current().format()) co_return;
+  auto got = co_await log_.submit(metadata::enable_format{newest});
+  if (got && got->error == metadata::apply_error::none)
+    spdlog::info("all agents understand format {} of the metadata log: it is used from now on, and older versions of yaks do not "
+                 "start any more", newest);
 }
 
 awaitable<void> members::leave() {

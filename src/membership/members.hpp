@@ -50,6 +50,7 @@ class members {
  private:
   bool is_live(incarnation who, const metadata::agent& what) const;
   awaitable<void> fence_lapsed();
+  awaitable<void> raise_format();
 
   runtime& rt_;
   metadata::metastore& store_;

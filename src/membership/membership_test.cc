@@ -57,10 +57,10 @@ struct node {
   metadata::replica log;
   membership::members members;
   task_group tasks;
-  node(simulated_runtime& runtime, metastores::memory_log& shared, int id, std::string host)
+  node(simulated_runtime& runtime, metastores::memory_log& shared, int id, std::string host, std::uint32_t format_max = 1)
       : rt(runtime),
         session(runtime, shared, host),
-        self{.node = node_id(id), .upload_deadline_ms = 600'000, .host = host, .port = 9092},
+        self{.node = node_id(id), .format_max = format_max, .upload_deadline_ms = 600'000, .host = host, .port = 9092},
         log(runtime, session.log(), {.registration = self}, metrics, [](const metadata::changes&) {}),
         members(runtime, session, log, {.self = self}, metrics),
         tasks(runtime.executor()) {}
@@ -122,6 +122,31 @@ TEST_F(membership, who_dies_is_dropped_with_its_lease_and_fenced) {
     EXPECT_EQ(a.seen(), std::vector<int>({1}));
     EXPECT_EQ(a.log.current().agents().size(), 1u);
     co_await stop(a);
+  });
+}
+
+TEST_F(membership, a_format_is_used_when_the_last_agent_has_been_upgraded) {
+  run([&]() -> awaitable<void> {
+    node a(rt, shared, 1, "a"), b(rt, shared, 2, "b"), upgraded_a(rt, shared, 1, "a", 2), upgraded_b(rt, shared, 2, "b", 3);
+    co_await a.start();
+    co_await b.start();
+    co_await rt.sleep_for(60s);
+    co_await a.members.leave();
+    co_await stop(a);
+    co_await upgraded_a.start();
+    co_await rt.sleep_for(60s);
+    EXPECT_EQ(upgraded_a.log.current().format(), 1u);  // b does not know more
+    co_await b.members.leave();
+    co_await stop(b);
+    co_await upgraded_b.start();
+    co_await rt.sleep_for(60s);
+    EXPECT_EQ(upgraded_a.log.current().format(), 2u);  // what both know
+    EXPECT_EQ(upgraded_b.log.current().format(), 2u);
+    co_await upgraded_a.members.leave();
+    co_await stop(upgraded_a);
+    co_await rt.sleep_for(60s);
+    EXPECT_EQ(upgraded_b.log.current().format(), 3u);
+    co_await stop(upgraded_b);
   });
 }
 

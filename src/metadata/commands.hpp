@@ -33,6 +33,14 @@ struct register_agent {
   bool operator==(const register_agent&) const = default;
 };
 
+// From here on the log may hold what agents understand only whose register_agent::format_max is at least this. Refused while one is
+// registered that does not, and a registration that comes later is void where its agent does not: a log that is being written by
+// agents of two versions holds what both understand (log_format.hpp).
+struct enable_format {
+  std::uint32_t format = 1;
+  bool operator==(const enable_format&) const = default;
+};
+
 // Removes an incarnation that is gone.
 struct fence_agent {
   incarnation which;
@@ -311,7 +319,7 @@ using command = std::variant<register_agent, fence_agent, create_topic, delete_t
                              alter_topic_configs, commit_object, allocate_producer_ids, commit_group_offsets, advance_index,
                              alter_group_configs, move_log_start,
                              join_group, sync_group, leave_group, move_home, expire_member, fire_group_timer,
-                             remove_group_data, consumer_heartbeat, take_upkeep, trim_partitions, settle_upkeep, sweep>;
+                             remove_group_data, consumer_heartbeat, take_upkeep, trim_partitions, settle_upkeep, sweep, enable_format>;
 
 // ---- outcomes ------------------------------------------------------------------------------------------------------
 
@@ -326,6 +334,7 @@ enum class apply_error {
   commit_too_late,         // the object is older than its agent's upload deadline: it may be gone
   offset_out_of_range,     // above the high watermark
   wrong_term,              // another agent has taken the upkeep
+  format_not_known,        // by an agent that is registered, or not by the log yet
   withheld,                // record_count was 0: its writer had given it up (or it lies beyond 4 GiB of its object)
 };
 

@@ -66,6 +66,10 @@ std::uint64_t hash_of_drop(topic_id id) {
   return item_hash("drop").id(id.value()).value();
 }
 
+std::uint64_t hash_of_format(std::uint32_t enabled) {
+  return enabled == oldest_log_format ? 0 : item_hash("format").number(std::uint64_t(enabled)).value();
+}
+
 std::uint64_t hash_of(const upkeep_term& t) {
   if (t == upkeep_term{}) return 0;
   return item_hash("upkeep").number(t.number).id(t.holder.value()).number(t.swept_before.value()).value();

@@ -36,6 +36,7 @@ enum class section : std::uint64_t {
   trim_partitions = 31,
   settle_upkeep = 32,
   sweep = 33,
+  enable_format = 40,
 };
 inline constexpr std::uint64_t location_object = 0;  // 1 is kept for bytes that travel in the entry itself
 
@@ -86,6 +87,9 @@ section kind_of(const trim_partitions&) {
 }
 section kind_of(const settle_upkeep&) {
   return section::settle_upkeep;
+}
+section kind_of(const enable_format&) {
+  return section::enable_format;
 }
 section kind_of(const sweep&) {
   return section::sweep;
@@ -604,6 +608,13 @@ void get(in& from, sweep& c) {
   c.before = timestamp_ms(from.signed_number());
 }
 
+void put(out& to, const enable_format& c) {
+  to.number(c.format);
+}
+void get(in& from, enable_format& c) {
+  c.format = from.narrow<std::uint32_t>();
+}
+
 template <class Command>
 command get_command(in from) {
   Command c;
@@ -722,6 +733,9 @@ std::vector<command> decode_entry(byte_view payload) {
         continue;
       case section::sweep:
         commands.push_back(get_command<sweep>(body));
+        continue;
+      case section::enable_format:
+        commands.push_back(get_command<enable_format>(body));
         continue;
     }
     if ((kind & 1) != 0)

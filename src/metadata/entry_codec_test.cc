@@ -77,7 +77,7 @@ class command_maker {
 
  public:
   command any() {
-    switch (random_() % 23) {
+    switch (random_() % 24) {
       case 0:
         return register_agent{id<node_id>(),
                               number<std::uint32_t>(),
@@ -153,6 +153,8 @@ class command_maker {
                              list([&] { return id<topic_id>(); }), list([&] { return number<std::uint64_t>(); })};
       case 21:
         return sweep{id<timestamp_ms>()};
+      case 22:
+        return enable_format{number<std::uint32_t>()};
       default:
         return commit_object{id<object_id>(), number<std::uint64_t>(), list([&] {
                                return topic_commit{id<topic_id>(), list([&] {

@@ -120,7 +120,15 @@ awaitable<void> replica::catch_up() {
 void replica::begin_from(state loaded) {
   YAKS_CHECK(state_.position().sequence.value() == 0, "a replica begins once");
   state_ = std::move(loaded);
+  stop_where_too_old();
   log_time_ = std::max(log_time_, state_.time());
+}
+
+void replica::stop_where_too_old() const {
+  if (state_.format() > settings_.registration.format_max)
+    throw replica_stopped(fmt::format(
+        "the metadata log is written in format {} by now, and this version of yaks understands format {}: run a newer yaks",
+        state_.format(), settings_.registration.format_max));
 }
 
 awaitable<void> replica::wait_until_ready() {
@@ -161,6 +169,7 @@ void replica::apply_entry(const log_entry& entry) {
   } catch (const log_format_error& error) {
     throw replica_stopped(error.what());
   }
+  stop_where_too_old();
   entries_.add();
   if (applied.is_void) voids_.add();
   if (in_flight_ && !in_flight_->decided && entry.id == in_flight_->id) decide(*in_flight_, applied);

@@ -164,6 +164,7 @@ class replica {
   void apply_entry(const log_entry& entry);
   void decide(append_in_flight& append, const state::applied& applied);
   void begin_incarnation();
+  void stop_where_too_old() const;
   [[noreturn]] void stop(log_error why);
 
   runtime& rt_;

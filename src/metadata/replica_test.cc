@@ -490,6 +490,25 @@ TEST_F(replica_test, an_entry_of_a_newer_format_stops_the_agent) {
   EXPECT_THROW(rt.run(a.log_replica.run()), replica_stopped);
 }
 
+TEST_F(replica_test, a_format_that_was_enabled_stops_an_agent_that_does_not_know_it) {
+  auto newer = test_registration(9);
+  newer.format_max = newest_log_format + 1;
+  log.add(rt, {test_incarnation(9), 1}, {newer, enable_format{newer.format_max}});
+  agent_under_test a(rt, log, 1);
+  try {
+    rt.run(a.log_replica.run());
+    FAIL() << "it went on";
+  } catch (const replica_stopped& why) {
+    EXPECT_NE(std::string(why.what()).find("run a newer yaks"), std::string::npos) << why.what();
+  }
+  EXPECT_EQ(log.entries.size(), 1u);  // it left the log alone
+
+  state loaded;  // the same from a snapshot
+  loaded.apply(log.entries[0]);
+  agent_under_test b(rt, log, 2);
+  EXPECT_THROW(b.log_replica.begin_from(std::move(loaded)), replica_stopped);
+}
+
 TEST_F(replica_test, a_failure_of_those_who_are_told_ends_the_replica) {
   agent_under_test a(rt, log, 1);
   a.on_applied = [](const changes&) { throw std::logic_error("told"); };

@@ -11,7 +11,7 @@ namespace yaks::metadata {
 namespace {
 constexpr std::string_view magic = "YAKSSNP1";
 // Numbers are for ever.
-enum class part : std::uint64_t { counters = 1, agents = 2, brokers = 3, objects = 4, topic = 5, group = 6, expiries = 7, groups = 8, group_configs = 20, upkeep = 30 };
+enum class part : std::uint64_t { counters = 1, agents = 2, brokers = 3, objects = 4, topic = 5, group = 6, expiries = 7, groups = 8, group_configs = 20, upkeep = 30, format = 40 };
 
 void add(std::string& to, part kind, const std::string& body) {
   fields::out out{to};
@@ -366,6 +366,7 @@ shared_bytes snapshot_codec::encode(const state& s) {
         }
       }
     });
+  if (s.format_ != oldest_log_format) section(part::format, [&](fields::out& out) { out.number(s.format_); });
   section(part::upkeep, [&](fields::out& out) {
     out.number(s.upkeep_.number);
     out.id(s.upkeep_.holder.value());
@@ -553,6 +554,9 @@ state snapshot_codec::decode(byte_view bytes) {
           s.groups_.index(name, g);
           s.groups_.digest_ += hash_of(name, g);
         }
+        continue;
+      case part::format:
+        s.format_ = from.narrow<std::uint32_t>();
         continue;
       case part::upkeep: {
         s.upkeep_.number = from.number();

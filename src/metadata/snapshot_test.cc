@@ -114,6 +114,9 @@ TEST(snapshot, a_state_goes_on_from_it_as_if_nothing_had_been) {
           break;
         }
         case 17: log.append(test_incarnation(1), {sweep{log.time - std::int64_t(random() % 1'000'000)}}); break;
+        case 18:  // one above what the writers say they know is refused
+          log.append(test_incarnation(1), {enable_format{std::uint32_t(random() % 3)}});
+          break;
         default: log.append(test_incarnation(1), {some_commit(random, log.time, topics)}); break;
       }
       catch_up();

@@ -17,7 +17,7 @@ std::vector<range>::const_iterator partition::find(offset at) const {
   return after;
 }
 
-state::state() : digest_(hash_of_counters(next_producer_id_, next_object_) + hash_of(upkeep_)) {}
+state::state() : digest_(hash_of_counters(next_producer_id_, next_object_) + hash_of(upkeep_) + hash_of_format(format_)) {}
 state::state(state&&) = default;
 state& state::operator=(state&&) = default;
 state::~state() = default;
@@ -55,7 +55,7 @@ bool state::may_write(const log_entry& entry, const std::vector<command>& comman
   if (known != agents_.end()) return entry.id.number > known->second.last_number || mutated("entries applied twice");
   if (entry.id.number != 1 || commands.empty()) return false;
   const auto* registration = std::get_if<register_agent>(&commands.front());
-  if (!registration) return false;
+  if (!registration || registration->format_max < format_) return false;
   auto last = comings_and_goings_.find({registration->node, registration->thread});
   return last == comings_and_goings_.end() || last->second <= registration->as_of;
 }
@@ -95,6 +95,15 @@ outcome state::apply_command(const register_agent& c, changes&) {
     broker->second = std::min(broker->second, c.node);
   }
   digest_ += hash_of(address, broker->second);
+  return simple_outcome{};
+}
+
+outcome state::apply_command(const enable_format& c, changes&) {
+  for (const auto& [id, a] : agents_)
+    if (a.registration.format_max < c.format) return simple_outcome{apply_error::format_not_known};
+  digest_ -= hash_of_format(format_);
+  format_ = std::max(format_, c.format);
+  digest_ += hash_of_format(format_);
   return simple_outcome{};
 }
 
@@ -654,7 +663,7 @@ std::uint64_t state::recompute_digest() const {
     }
   }
   for (const auto& [number, o] : objects_) sum += hash_of(number, o);
-  sum += hash_of(upkeep_);
+  sum += hash_of(upkeep_) + hash_of_format(format_);
   for (const auto& [number, o] : released_) sum += hash_of_released(number, o);
   for (const auto& [where, to] : trims_) sum += hash_of_trim(where, to);
   for (auto id : drops_) sum += hash_of_drop(id);

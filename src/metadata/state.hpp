@@ -19,6 +19,7 @@
 
 #include "metadata/commands.hpp"
 #include "metadata/groups.hpp"
+#include "metadata/log_format.hpp"
 #include "metadata/log_store.hpp"
 #include "metadata/producer_state.hpp"
 #include "model/ids.hpp"
@@ -161,6 +162,8 @@ class state {
   };
   expired_data expired_of(std::string_view group, std::int64_t retention_ms, timestamp_ms now) const;
   const std::map<incarnation, agent>& agents() const { return agents_; }
+  // What the log may hold so far (enable_format).
+  std::uint32_t format() const { return format_; }
   producer_id next_producer_id() const { return next_producer_id_; }
   // What clients call the broker at this address: the smallest node id that ever registered for it, so that agents behind
   // one address are one broker whose id never changes. Nothing where nobody has.
@@ -174,6 +177,7 @@ class state {
     producer_id producer;
   };
   outcome apply_command(const register_agent&, changes&);
+  outcome apply_command(const enable_format&, changes&);
   outcome apply_command(const fence_agent&, changes&);
   outcome apply_command(const create_topic&, changes&);
   outcome apply_command(const delete_topic&, changes&);
@@ -222,6 +226,7 @@ class state {
   std::map<std::string, std::map<topic_partition, committed_offset>, std::less<>> group_offsets_;
   std::map<std::string, config_values, std::less<>> group_configs_;
   metadata::groups groups_;
+  std::uint32_t format_ = oldest_log_format;
   std::map<incarnation, agent> agents_;
   std::map<std::pair<std::string, std::uint16_t>, node_id> brokers_;  // by advertised address
   // Per node and thread: the entry with which an incarnation of it last came or went.

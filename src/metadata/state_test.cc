@@ -450,6 +450,31 @@ TEST_F(writers, a_fenced_agent_writes_no_more) {
   EXPECT_FALSE(is_void({b, 3}, {fence_agent{a}}));  // nobody is there: nothing happens
 }
 
+TEST_F(writers, a_format_is_enabled_once_all_agents_know_it_and_shuts_out_those_that_do_not) {
+  auto knows = [&](std::int32_t node, std::uint32_t format) {
+    auto r = test_registration(node, here());
+    r.format_max = format;
+    return r;
+  };
+  auto enable = [&](append_id id, std::uint32_t format) {
+    return std::get<simple_outcome>(log_.append(id, {enable_format{format}}).outcomes.at(0)).error;
+  };
+  EXPECT_FALSE(is_void({a, 1}, {knows(7, 3)}));
+  EXPECT_FALSE(is_void({b, 1}, {knows(8, 2)}));
+  EXPECT_EQ(log_.state().format(), oldest_log_format);
+  EXPECT_EQ(enable({a, 2}, 3), apply_error::format_not_known);
+  EXPECT_EQ(log_.state().format(), oldest_log_format);
+  EXPECT_EQ(enable({a, 3}, 2), apply_error::none);
+  EXPECT_EQ(log_.state().format(), 2u);
+  EXPECT_FALSE(is_void({b, 2}, {fence_agent{b}}));
+  EXPECT_EQ(enable({a, 4}, 3), apply_error::none);
+  EXPECT_EQ(enable({a, 5}, 2), apply_error::none);  // no way back
+  EXPECT_EQ(log_.state().format(), 3u);
+  EXPECT_TRUE(is_void({b, 1}, {knows(8, 2)}));
+  EXPECT_FALSE(is_void({test_incarnation(3), 1}, {knows(8, 3)}));
+  EXPECT_EQ(log_.state().digest(), log_.state().recompute_digest());
+}
+
 TEST_F(writers, one_that_fences_itself_commits_nothing_afterwards) {
   log_.register_writer(1);
   log_.append({a, 2}, {create_topic{test_topic(1), "a", 1, {}}});
