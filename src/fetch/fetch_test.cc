@@ -4,6 +4,9 @@
 // counted.
 #include <gtest/gtest.h>
 
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
 #include "base/endian.hpp"
 #include "fetch/fetcher.hpp"
 #include "ingest/test_world.hpp"
@@ -128,6 +131,42 @@ TEST(range_reader, far_apart_is_two_gets) {
     co_await w.fetcher.fetch(request);
     EXPECT_EQ(w.store.gets, 2u);
   });
+}
+
+// Whatever is ready to run when an entry is applied runs before the flush that waits for it.
+TEST(range_reader, a_commit_that_is_known_before_its_bytes_are_in_the_cache_costs_no_get) {
+  for (bool waits : {true, false}) {
+    fetch_world w;
+    metrics::registry metrics;
+    range_reader_settings settings;
+    if (waits) settings.settled = [&](object_id object) { return w.buffer.settled(object); };
+    range_reader reader(w.rt, w.store, w.cache, settings, metrics);
+    w.play([&]() -> awaitable<void> {
+      w.tasks.spawn(reader.run());
+      auto at = co_await w.make_topic("t");
+      auto ticket = w.buffer.add(produced(at, {"a"}), w.rt.now() + 30s);
+      event appending;
+      w.log.hooks.before_append = [&](metadata::append_id) -> std::optional<metadata::log_error> {
+        appending.notify_all();
+        return std::nullopt;
+      };
+      co_await appending.wait();
+      w.log.hooks.before_append = nullptr;
+      auto partition = [&] { return w.replica.current().find_partition(at); };
+      for (int turns = 0; turns < 10'000 && partition()->ranges.empty(); ++turns)
+        co_await asio::post(w.rt.executor(), asio::use_awaitable);
+      EXPECT_FALSE(partition()->ranges.empty());
+      if (partition()->ranges.empty()) co_return;
+      const auto& range = partition()->ranges.front();
+      located_range where{w.replica.current().find_object(range.object).id, range};
+      EXPECT_FALSE(ticket.in->is_done());
+      EXPECT_FALSE(w.cache.peek(where.key()));
+      std::vector<located_range> wanted{where};
+      auto read = co_await reader.read(wanted);
+      EXPECT_TRUE(read.front().has_value());
+      EXPECT_EQ(w.store.gets, waits ? 0u : 1u);
+    });
+  }
 }
 
 TEST(range_reader, append_times_are_in_what_was_just_written_and_in_what_is_read_back) {

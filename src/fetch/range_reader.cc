@@ -38,6 +38,13 @@ range_reader::range_reader(runtime& rt, object_store& objects, block_cache& cach
                                          metrics::latency_seconds_buckets())) {
   metrics.add_callback("yaks_fetch_backfill_waiting", "Reads of old data that wait for their turn.",
                        [this] { return double(gate_.waiting()); });
+  constexpr const char* reasons[] = {"own", "for_peer", "peer_failed"};
+  constexpr const char* ages[] = {"fresh", "old"};
+  for (int why = 0; why < 3; ++why)
+    for (int is_old = 0; is_old < 2; ++is_old)
+      gets_[why][is_old] = &metrics.add_counter("yaks_fetch_gets_total",
+                                                "Reads of the object store for fetches, by whose turn it was and the object's age.",
+                                                {{"reason", reasons[why]}, {"age", ages[is_old]}});
 }
 
 range_reader::~range_reader() = default;
@@ -129,7 +136,15 @@ void range_reader::start(std::vector<job> jobs, bool may_ask_peers) {
   for (auto first = jobs.begin(); first != jobs.end();) {
     auto last = std::find_if(first, jobs.end(), [&](const job& j) { return j.range.object != first->range.object; });
     auto owner = peers_ && may_ask_peers ? peers_->owner_of(first->range.object) : std::nullopt;
-    if (!owner) start_gets(std::vector(first, last));
+    if (!owner) {
+      auto reason = may_ask_peers ? get_reason::own : get_reason::for_peer;
+      std::vector<job> mine(first, last);
+      for (const auto& j : mine) j.fills->from_store = true;
+      if (settings_.settled)
+        tasks_.spawn(get_when_settled(std::move(mine), reason));
+      else
+        start_gets(std::move(mine), reason);
+    }
     while (owner && first != last) {
       std::vector<job> together;
       std::uint64_t bytes = 0;
@@ -144,8 +159,23 @@ void range_reader::start(std::vector<job> jobs, bool may_ask_peers) {
   }
 }
 
+// The log tells of a commit before the flush that made it has put the bytes into the cache: whatever runs in between would
+// read from the store what is in this agent's own memory.
+awaitable<void> range_reader::get_when_settled(std::vector<job> jobs, get_reason why) {
+  co_await settings_.settled(jobs.front().range.object);
+  std::vector<job> left;
+  for (const auto& j : jobs)
+    if (auto found = cache_.peek(j.range.key())) {
+      reached(rt_, "a commit known before its bytes are in the cache");
+      give(j, std::move(found));
+    } else {
+      left.push_back(j);
+    }
+  start_gets(std::move(left), why);
+}
+
 // The jobs are of one object, by position.
-void range_reader::start_gets(std::vector<job> jobs) {
+void range_reader::start_gets(std::vector<job> jobs, get_reason why) {
   for (const auto& j : jobs) j.fills->from_store = true;
   auto gap_max = !jobs.empty() && is_backfill(jobs.front().range.object) ? settings_.backfill_gap_bytes_max
                                                                          : settings_.merge_gap_bytes_max;
@@ -158,6 +188,7 @@ void range_reader::start_gets(std::vector<job> jobs) {
       if (std::uint64_t(next.position) + next.bytes - begin > settings_.merged_bytes_max) break;
       end = std::uint64_t(next.position) + next.bytes;
     }
+    gets_[std::size_t(why)][is_backfill(jobs[first].range.object)]->add();
     tasks_.spawn(get(std::vector(jobs.begin() + std::ptrdiff_t(first), jobs.begin() + std::ptrdiff_t(last))));
     first = last;
   }
@@ -166,6 +197,11 @@ void range_reader::start_gets(std::vector<job> jobs) {
 void range_reader::settle(const job& j, result<entry, object_error> answer) {
   auto key = j.range.key();
   if (answer) cache_.insert(key, *answer, is_backfill(key.object) ? range_use::backfill : range_use::tail);
+  give(j, std::move(answer));
+}
+
+void range_reader::give(const job& j, result<entry, object_error> answer) {
+  auto key = j.range.key();
   j.fills->answer = std::move(answer);
   j.fills->answered.notify_all();
   if (auto found = loads_.find(key); found != loads_.end() && found->second == j.fills) loads_.erase(found);
@@ -200,7 +236,7 @@ awaitable<void> range_reader::ask_peer(peers::peer whom, std::vector<job> jobs) 
     else
       left.push_back(j);
   }
-  start_gets(std::move(left));
+  start_gets(std::move(left), get_reason::peer_failed);
 }
 
 awaitable<backfill_gate::pass> range_reader::pass_gate(const std::vector<job>& jobs, std::uint64_t bytes) {

@@ -6,6 +6,8 @@
 // match are read from the store; bytes from the store that do not match are read once more; then the range is `corrupt`
 // to whoever asked, and the next one tries again.
 //
+// What this agent is writing itself is waited for: a commit is known from the log a moment before its bytes are in the cache.
+//
 // Ranges of old objects are a backfill's: their GETs pass a gate, may read over larger gaps, and what they bring never
 // takes the tail's room in the cache.
 #pragma once
@@ -51,7 +53,7 @@ struct range_reader_settings {
   std::function<timestamp_ms()> log_time;
   backfill_settings backfill;
   std::uint64_t ahead_bytes_max = 32 << 20;  // that are being read before somebody asks
-  // Returns when an object that this agent is writing has been committed, and is in the cache then.
+  // Returns when an object that this agent is writing has been committed, and is in the cache then; at once for any other.
   std::function<awaitable<void>(object_id)> settled;
 };
 
@@ -90,17 +92,20 @@ class range_reader final : public peers::range_source {
     std::shared_ptr<loading> fills;
   };
   enum class purpose { fetch, peer };
+  enum class get_reason { own, for_peer, peer_failed };  // counted, to tell why the store was asked
   using answers = std::vector<result<entry, object_error>>;
   awaitable<answers> read_for(std::vector<located_range> ranges, purpose why, std::vector<located_range> ahead = {});
   void read_ahead(const std::vector<located_range>& ranges);
   void start(std::vector<job> jobs, bool may_ask_peers);
-  void start_gets(std::vector<job> jobs);
+  awaitable<void> get_when_settled(std::vector<job> jobs, get_reason why);
+  void start_gets(std::vector<job> jobs, get_reason why);
   awaitable<void> ask_peer(peers::peer whom, std::vector<job> jobs);
   awaitable<void> get(std::vector<job> jobs);
   awaitable<void> get_alone(job j);
   awaitable<result<shared_bytes, object_error>> get_bytes(object_id object, std::uint64_t begin, std::uint64_t bytes);
   awaitable<backfill_gate::pass> pass_gate(const std::vector<job>& jobs, std::uint64_t bytes);
   void settle(const job& j, result<entry, object_error> answer);
+  void give(const job& j, result<entry, object_error> answer);
   static entry checked(const located_range& range, shared_bytes bytes);
 
   runtime& rt_;
@@ -115,5 +120,7 @@ class range_reader final : public peers::range_source {
   metrics::counter &downloads_, &downloaded_bytes_, &failures_, &corrupt_, &joined_, &local_loads_, &read_ahead_,
       &backfill_bytes_;
   metrics::histogram& get_seconds_;
+  // By why, and whether the object is old.
+  metrics::counter* gets_[3][2];
 };
 }  // namespace yaks::fetch
