@@ -979,5 +979,62 @@ TEST(agents, a_peer_that_cannot_help_costs_a_get_and_no_error) {
     });
   }
 }
+
+// An agent that is behind asks a peer for what has been deleted since. The peer finds nothing and says so; the one that asked looks
+// for itself, finds nothing either, reads the log to its end, and answers by what holds now; where the log cannot be read, with
+// an error that clients try again. Never with other bytes, and nobody waits for anybody for ever.
+TEST(agents, what_a_peer_finds_gone_is_answered_by_what_the_log_says_now) {
+  for (bool log_is_away : {false, true}) {
+    cluster c;
+    c.play([&]() -> awaitable<void> {
+      std::vector<cluster::member*> all;
+      for (int node = 1; node <= 3; ++node) all.push_back(co_await c.start(node, {}, "secret"));
+      for (auto* m : all) co_await c.until([&] { return m->ready && number(*m, "yaks_groupcache_peers") == 2; });
+      auto writer = co_await c.connect(1);
+      EXPECT_EQ(co_await writer->make_topic("t"), error_code::none);
+      for (int i = 0; i < 20; ++i) {
+        co_await writer->produce("t", fmt::format("{}", i));
+        (void)co_await writer->produced();
+      }
+      all[0]->stop.ask();  // and with it what is in its memory
+      co_await c.until([&] { return all[0]->ended; });
+      for (int i : {1, 2}) co_await c.until([&] { return number(*all[std::size_t(i)], "yaks_groupcache_peers") == 1; });
+      auto ahead = co_await c.connect(2), behind = co_await c.connect(3);
+      auto is_away = std::make_shared<bool>(true);
+      c.log.hooks.before_read = [is_away] { return *is_away ? std::optional(metadata::log_error::unavailable) : std::nullopt; };
+      wire::delete_records_request deletion{.topics = {{.name = "t", .partitions = {{.partition_index = 0, .offset = 15}}}}, .timeout_ms = 30'000};
+      co_await ahead->send(1, deletion);
+      auto deleted = co_await ahead->receive<wire::delete_records_response>(1);
+      EXPECT_EQ(deleted.topics.at(0).partitions.at(0).error_code, error_code::none);
+      auto listed = co_await c.store.list("", c.rt.now() + 10s);
+      EXPECT_TRUE(listed.has_value());
+      std::vector<std::string> data;
+      for (const auto& o : *listed)
+        if (o.key.find("data/") != o.key.npos) data.push_back(o.key);
+      EXPECT_EQ(data.size(), 20u);
+      (void)co_await c.store.remove(std::move(data), c.rt.now() + 10s);
+      *is_away = log_is_away;
+      auto before = c.store.gets;
+      auto begun = c.rt.now();
+      co_await behind->fetch("t", 0, 1000);
+      auto got = co_await behind->fetched();
+      EXPECT_EQ(got.error_code, log_is_away ? error_code::kafka_storage_error : error_code::offset_out_of_range);
+      EXPECT_TRUE(values_of(got).empty());
+      EXPECT_LT(c.rt.now() - begun, 5s);
+      // It did take them for there: some were the other's to read, and it was asked.
+      EXPECT_GT(c.store.gets, before);
+      EXPECT_GT(number(*all[1], "yaks_groupcache_refused_total"), 0);
+      EXPECT_GT(number(*all[2], "yaks_groupcache_peer_errors_total"), 0);
+      *is_away = false;
+      co_await behind->fetch("t", 0, 0);
+      EXPECT_EQ((co_await behind->fetched()).error_code, error_code::offset_out_of_range);
+      // The log still names these: their bytes are lost, and that is an error of this partition, through either agent.
+      for (auto* k : {ahead.get(), behind.get()}) {
+        co_await k->fetch("t", 15, 0);
+        EXPECT_EQ((co_await k->fetched()).error_code, error_code::kafka_storage_error);
+      }
+    });
+  }
+}
 }  // namespace
 }  // namespace yaks
