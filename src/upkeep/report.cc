@@ -79,6 +79,9 @@ awaitable<result<storage_report, std::string>> make_storage_report(runtime& rt, 
   }
   for (const auto& [number, o] : state.objects())
     if (!in_index.contains(o.id)) add(report.live, o.bytes);
+  std::uint64_t kept = 0;
+  for (const auto& t : report.topics) kept += t.bytes;
+  report.gone_in_live_bytes = report.live.bytes - std::min(report.live.bytes, kept);
 
   // Why each one that nobody refers to is still there.
   auto reports = co_await store.reports();
@@ -158,6 +161,7 @@ std::string as_table(const storage_report& r) {
   out += fmt::format("\n{:<40} {:>10} {:>12}\n", "objects", "number", "bytes");
   auto line = [&](std::string_view what, const sum& s) { out += fmt::format("{:<40} {:>10} {:>12}\n", what, s.objects, size_text(s.bytes)); };
   line("live", r.live);
+  out += fmt::format("{:<40} {:>10} {:>12}\n", "  of records that are gone", "", size_text(r.gone_in_live_bytes));
   line("to be deleted: now", r.due);
   line("to be deleted: after the grace", r.within_grace);
   line("to be deleted: when all agents know", r.held_by_agents);
@@ -187,7 +191,7 @@ std::string as_json(const storage_report& r) {
   json out{{"sequence", r.at.value()},
            {"time_ms", r.time.value()},
            {"topics", topics},
-           {"live", of(r.live)},
+           {"live", {{"objects", r.live.objects}, {"bytes", r.live.bytes}, {"gone_bytes", r.gone_in_live_bytes}}},
            {"to_delete", {{"now", of(r.due)}, {"after_grace", of(r.within_grace)}, {"when_all_agents_know", of(r.held_by_agents)}}},
            {"oldest_waiting_ms", r.oldest_waiting.value()},
            {"slow_agents", r.slow_agents},

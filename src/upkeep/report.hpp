@@ -28,6 +28,7 @@ struct storage_report {
   timestamp_ms time;
   std::vector<topic_line> topics;
   sum live;                         // a range of the index or of the state lies in it
+  std::uint64_t gone_in_live_bytes = 0;  // of these: of records that are gone, and share an object with some that are not
   sum due;                          // nothing refers to it: the next delete takes it
   sum within_grace;                 // the same, but for the grace
   sum held_by_agents;               // an agent has not reported to have read the log so far
