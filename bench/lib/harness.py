@@ -369,7 +369,9 @@ class Bench:
         for name, value in (mine | settings).items():
             env[f"YAKS_{name}"] = str(value)
         started = time.monotonic()
+        settings = {k: v for k, v in env.items() if k.startswith("YAKS_")}
         agent = Agent("the agent", [self.agent_program, "agent"], self.folder / f"agent-{port}.log", env, port, metrics_port)
+        agent.settings = settings
         self.processes.append(agent)
         agent.wait_ready(agent.is_ready)
         agent.ready_ms = (time.monotonic() - started) * 1000

@@ -32,7 +32,7 @@ namespace {
 // Everything that outlives the agent, in the order in which it is made.
 class process {
  public:
-  explicit process(const config::settings& settings) : settings_(settings), network_(runtime_) {}
+  explicit process(const config::settings& settings) : settings_(settings), network_(runtime_), turns_(metrics_) { runtime_.measure_turns(turns_); }
 
   using store_work = std::function<awaitable<void>(runtime&, metadata::metastore&, object_store&)>;
   void run() { runtime_.run(main()); }
@@ -67,6 +67,7 @@ class process {
   real_runtime runtime_;
   tcp_network network_;
   metrics::registry metrics_;
+  turn_meter turns_;
   std::unique_ptr<metadata::metastore> store_;
   std::unique_ptr<object_store> objects_;
   std::string objects_description_;

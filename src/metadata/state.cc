@@ -143,14 +143,16 @@ outcome state::apply_command(const delete_topic& c, changes& changed) {
   auto found = topics_.find(c.id);
   if (found == topics_.end()) return simple_outcome{apply_error::unknown_topic};
   topic& t = *found->second;
+  reference_counts references;
   for (std::size_t i = 0; i < t.partitions.size(); ++i) {
     const partition& p = t.partitions[i];
     topic_partition at{c.id, partition_index(std::int32_t(i))};
     digest_ -= hash_of(at, p);
     for (const auto& r : p.ranges) digest_ -= hash_of(at, r);
     for (const auto& [id, producer] : p.producers) digest_ -= hash_of(at, id, producer);
-    drop_references(p.ranges);
+    for (const auto& r : p.ranges) ++references[r.object];
   }
+  drop_references(references);
   forgive_trims(c.id);
   if (drops_.insert(c.id).second) digest_ += hash_of_drop(c.id);
   digest_ -= hash_of(t);
@@ -170,16 +172,25 @@ outcome state::apply_command(const delete_topic& c, changes& changed) {
 }
 
 void state::drop_references(std::span<const range> ranges) {
-  for (const auto& r : ranges) {
-    auto found = objects_.find(r.object);
-    YAKS_CHECK(found != objects_.end() && found->second.ranges > 0, "a range refers to an object that is known");
-    digest_ -= hash_of(found->first, found->second);
-    if (--found->second.ranges > 0) {
-      digest_ += hash_of(found->first, found->second);
-    } else {  // the index may hold ranges of it: whether it can go is found out there
-      digest_ += hash_of_released(found->first, found->second);
-      released_.insert(objects_.extract(found));
-    }
+  for (const auto& r : ranges) drop_references(r.object, 1);
+}
+
+// A topic has many ranges in each of few objects: together they take a fifth of the time. In whatever order; sums and maps
+// come out the same.
+void state::drop_references(const reference_counts& gone) {
+  for (const auto& [number, ranges] : gone) drop_references(number, ranges);
+}
+
+void state::drop_references(object_number from, std::uint32_t ranges) {
+  auto found = objects_.find(from);
+  YAKS_CHECK(found != objects_.end() && found->second.ranges >= ranges, "a range refers to an object that is known");
+  digest_ -= hash_of(found->first, found->second);
+  found->second.ranges -= ranges;
+  if (found->second.ranges > 0) {
+    digest_ += hash_of(found->first, found->second);
+  } else {  // the index may hold ranges of it: whether it can go is found out there
+    digest_ += hash_of_released(found->first, found->second);
+    released_.insert(objects_.extract(found));
   }
 }
 

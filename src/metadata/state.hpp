@@ -213,7 +213,10 @@ class state {
   void add_agent(incarnation id, agent a);
   void remove_agent(incarnation id);
   void note_coming_or_going(const agent& a);
+  using reference_counts = std::unordered_map<object_number, std::uint32_t>;
   void drop_references(std::span<const range> ranges);
+  void drop_references(const reference_counts& gone);
+  void drop_references(object_number from, std::uint32_t ranges);
 
   log_position position_;
   timestamp_ms time_{0};

@@ -100,10 +100,10 @@ void append_histogram(std::string& out, std::string_view name, const labels& wit
 }
 }  // namespace
 
-void histogram::observe(double value) {
+void histogram::observe(double value, std::uint64_t times) {
   auto bucket = std::lower_bound(bounds_.begin(), bounds_.end(), value) - bounds_.begin();
-  ++counts_[std::size_t(bucket)];
-  sum_ += value;
+  counts_[std::size_t(bucket)] += times;
+  sum_ += value * double(times);
 }
 
 std::uint64_t histogram::count() const {

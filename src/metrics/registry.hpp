@@ -34,7 +34,7 @@ class gauge {
 class histogram {
  public:
   explicit histogram(std::vector<double> bounds) : bounds_(std::move(bounds)), counts_(bounds_.size() + 1) {}
-  void observe(double value);
+  void observe(double value, std::uint64_t times = 1);
   const std::vector<double>& bounds() const { return bounds_; }
   const std::vector<std::uint64_t>& counts() const { return counts_; }  // not cumulative; the last one is +Inf
   double sum() const { return sum_; }

@@ -1,5 +1,7 @@
 #include "runtime/real_runtime.hpp"
 
+#include <time.h>
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -10,6 +12,14 @@
 #include "runtime/event.hpp"
 
 namespace yaks {
+namespace {
+std::chrono::nanoseconds thread_cpu() {
+  timespec t;
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return std::chrono::seconds(t.tv_sec) + std::chrono::nanoseconds(t.tv_nsec);
+}
+}  // namespace
+
 real_runtime::real_runtime(std::size_t blocking_threads) : blocking_(blocking_threads) {
   std::random_device device;
   std::seed_seq seed{device(), device(), device(), device()};
@@ -56,7 +66,14 @@ void real_runtime::run(awaitable<void> main) {
   std::exception_ptr failure;
   asio::co_spawn(context_, std::move(main), [&failure](std::exception_ptr e) { failure = e; });
   context_.restart();  // it stops when it runs out of work, also after an earlier run()
-  context_.run();
+  if (!turns_) {
+    context_.run();
+  } else {
+    auto monotonic = [this] { return now().time_since_epoch(); };
+    turns_->begin(monotonic(), thread_cpu());
+    while (context_.run_one() > 0)
+      if (turns_->ended(monotonic())) turns_->account(thread_cpu());
+  }
   if (failure) std::rethrow_exception(failure);
 }
 }  // namespace yaks

@@ -6,6 +6,7 @@
 #include <random>
 
 #include "runtime/runtime.hpp"
+#include "runtime/turn_meter.hpp"
 
 namespace yaks {
 class real_runtime final : public runtime {
@@ -21,10 +22,13 @@ class real_runtime final : public runtime {
   asio::io_context& context() { return context_; }
   // Runs `main` to its end on the calling thread, and rethrows its failure. May be called again afterwards.
   void run(awaitable<void> main);
+  // Measures the turns of the next run(). It outlives that.
+  void measure_turns(turn_meter& with) { turns_ = &with; }
 
  private:
   asio::io_context context_{1};
   asio::thread_pool blocking_;
   std::mt19937_64 random_;
+  turn_meter* turns_ = nullptr;
 };
 }  // namespace yaks

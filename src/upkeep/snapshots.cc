@@ -161,17 +161,20 @@ awaitable<bool> snapshotter::make_one() {
   }
   shared_bytes bytes;
   std::uint32_t crc = 0;
+  auto at = state.position();
+  auto digest = state.digest();
   auto encode = [&] {
     bytes = metadata::snapshot_codec::encode(state);
     crc = records::crc32c(bytes.view());
+    state = {};  // here: a million partitions take a while to go
   };
   co_await rt_.run_blocking(encode);
   auto high = rt_.random(), low = rt_.random();
-  metadata::snapshot_record record{.at = state.position(),
-                                   .key = fmt::format("{}snapshots/{:020}-{}", settings_.key_prefix, state.position().sequence.value(),
+  metadata::snapshot_record record{.at = at,
+                                   .key = fmt::format("{}snapshots/{:020}-{}", settings_.key_prefix, at.sequence.value(),
                                                       uuid::v4(high, low).text()),
                                    .bytes = bytes.size(),
-                                   .digest = state.digest()};
+                                   .digest = digest};
   std::vector<shared_bytes> body{bytes};
   auto stored = co_await objects_.put(record.key, std::move(body), crc, rt_.now() + get_patience);
   if (!stored) {

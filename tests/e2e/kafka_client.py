@@ -122,6 +122,18 @@ class Client:
         assert error == 0, f"Produce to {topic}: error {error}"
         return offset
 
+    def produce_to_all(self, topics, partitions, value=b"x"):
+        """A record to each partition of each topic, in one request; returns when all of them are stored."""
+        records = batch(value)
+        body = struct.pack(">hhi", -1, -1, 60000) + struct.pack(">i", len(topics))
+        for topic in topics:
+            body += text(topic) + struct.pack(">i", partitions[topic])
+            body += b"".join(struct.pack(">ii", i, len(records)) + records for i in range(partitions[topic]))
+        r = self.call(PRODUCE, 3, body)
+        answers = r.array(lambda: (r.text(), r.array(lambda: (r.take("i"), r.take("h"), r.take("q"), r.take("q"))[1])))
+        wrong = [(topic, error) for topic, errors in answers for error in errors if error]
+        assert not wrong, f"Produce: errors {wrong[:5]}"
+
     def latest(self, topic, partition=0):
         body = struct.pack(">ii", -1, 1) + text(topic) + struct.pack(">iiq", 1, partition, LATEST)
         r = self.call(LIST_OFFSETS, 1, body)
@@ -139,6 +151,10 @@ class Client:
         assert error == 0, f"Fetch of {topic} at {offset}: error {error}"
         r.array(lambda: (r.take("q"), r.take("q")))
         return high_watermark, values(r.bytes(r.take("i")))
+
+    def metadata_of_all(self):
+        """The bytes of the answer."""
+        return len(self.call(METADATA, 4, struct.pack(">i", -1) + b"\0").data)
 
     def metadata(self, topic):
         """(brokers as (id, host, port), partitions of the topic); nothing is created."""
