@@ -7,13 +7,14 @@ draw faults from the seed: one for processes, one for connections and disks, so 
 stop, and then all producers must succeed, every run's check must hold, buffers must be empty, agents must exit 0 on SIGTERM
 and serve the same log again after a start.
 
-  chaos.py [--seed N] [--duration 60s] [--store embedded|postgres+s3] [--faults kill,pause,…] [--agents N [--one-address]]
+  chaos.py [--seed N] [--duration 60s] [--store embedded|postgres+s3] [--faults kill,pause,…] [--agents N [--one-address | --nginx]]
            [--churn] [--set NAME=VALUE]…
 
 With --churn, topics come and go whose records are kept for a second or two, in the same objects as the others: what retention, deletion
 and the search for orphans free must never be what somebody else still has.
 
-With --one-address all agents advertise the address of one balancer in front of them, which hands out connections by chance.
+With --one-address all agents advertise the address of one balancer in front of them, which hands out connections by chance. With
+--nginx that is a real nginx, as deploy/nginx.conf.template makes it: faults of links are then between it and the agents.
 
 The same seed draws the same faults; what they meet depends on the machine. Everything is in a folder that is kept when the
 run fails. A full disk needs mount(8): where that is not allowed, the fault is skipped, and the report says so.
@@ -135,6 +136,8 @@ class Member(lib.Agent):
         self.wanted = False       # the supervisor starts it again whenever it has ended
         self.was_ready = False
         self.lock = threading.RLock()
+        if self.settings.get("YAKS_GROUPCACHE_ENABLED") == "true":
+            self.settings["YAKS_GROUPCACHE_PORT"] = str(lib.free_port())
         self.proxies = [self._link("client", self.port, seed)]
         self.settings["YAKS_ADVERTISED_PORT"] = str(self.proxies[0].port)
         self.brokers = f"127.0.0.1:{self.proxies[0].port}"
@@ -192,10 +195,13 @@ class Cluster:
         else:
             self._start_servers(servers)
             storage = lib.storage_settings(self.store)
+        if chosen.agents > 1:
+            settings.update({"groupcache_enabled": "true", "groupcache_advertised_host": "127.0.0.1"})
         self.agents = [Member(i, self.store, storage, chosen.seed, settings) for i in range(chosen.agents)]
         self.brokers = ",".join(agent.brokers for agent in self.agents)
         if chosen.one_address:
-            balancer = Proxy("balancer", [agent.proxies[0].port for agent in self.agents], lib.free_port(), chosen.seed)
+            ports = [agent.proxies[0].port for agent in self.agents]
+            balancer = lib.Nginx(ports) if chosen.nginx else Proxy("balancer", ports, lib.free_port(), chosen.seed)
             self.brokers = f"127.0.0.1:{balancer.port}"
             for agent in self.agents:
                 agent.settings["YAKS_ADVERTISED_PORT"] = str(balancer.port)
@@ -601,11 +607,13 @@ def test():
     parser.add_argument("--faults", help="names, separated by commas (default: all that the store has)")
     parser.add_argument("--agents", type=int, default=1)
     parser.add_argument("--one-address", action="store_true", help="of all agents: a balancer in front of them")
+    parser.add_argument("--nginx", action="store_true", help="the same, and the balancer is a real nginx")
     parser.add_argument("--churn", action="store_true", help="topics come and go meanwhile, and everything that frees space is busy")
     parser.add_argument("--set", type=setting, action="append", default=[], metavar="NAME=VALUE",
                         help="a setting of all agents in place of the one that is drawn; may be repeated")
     parser.add_argument("--verbose", action="store_true", help="one line per fault")
     chosen = parser.parse_args()
+    chosen.one_address |= chosen.nginx
     known = FAULTS[chosen.store]
     chosen.faults = chosen.faults.split(",") if chosen.faults else list(known)
     for name in chosen.faults:
@@ -614,7 +622,7 @@ def test():
     if chosen.agents > 1 and chosen.store == "embedded":
         parser.error("the embedded storage has one agent")
     lib.say(f"chaos.py --seed {chosen.seed} --duration {chosen.duration:g}s --store {chosen.store} --agents {chosen.agents} "
-            f"{'--one-address ' if chosen.one_address else ''}--faults {','.join(chosen.faults)}")
+            f"{'--nginx ' if chosen.nginx else '--one-address ' if chosen.one_address else ''}--faults {','.join(chosen.faults)}")
     cluster = Cluster(chosen)
     if not chosen.faults:
         lib.say("nothing is left that could be tested")
