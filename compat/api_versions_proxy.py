@@ -4,15 +4,17 @@
 It passes every byte on unchanged and reads only the head of each request (KIP-482 and before alike): length, API key,
 version, correlation id, client id. The server must advertise the proxy's address, or clients leave after bootstrap.
 
-    api_versions_proxy.py --listen PORT --to PORT --log FILE
+    api_versions_proxy.py --log FILE LISTEN:TO...
 
-FILE gets one line as soon as a connection uses an API in a version for the first time:
+Each pair is two ports of 127.0.0.1: where clients connect, and where a server listens. FILE gets one line as soon as a connection uses an API in a version for the first time:
 
     <connection number> <API> <version> <client id>
 """
 
 import argparse
 import asyncio
+import contextlib
+import itertools
 import struct
 
 NAMES = {
@@ -65,14 +67,14 @@ class RequestHeads:
 
 
 class Proxy:
+    connections = itertools.count(1)
+
     def __init__(self, port, log):
         self.port = port
         self.log = log
-        self.connections = 0
 
     async def serve(self, client_reader, client_writer):
-        self.connections += 1
-        number = self.connections
+        number = next(self.connections)
         seen = set()
 
         def on_head(key, version, client_id):
@@ -106,14 +108,15 @@ class Proxy:
 
 async def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--listen", type=int, required=True, help="port of 127.0.0.1 where clients connect")
-    parser.add_argument("--to", type=int, required=True, help="port of 127.0.0.1 where the server listens")
     parser.add_argument("--log", required=True, help="file to append to")
+    parser.add_argument("pairs", nargs="+", metavar="LISTEN:TO")
     options = parser.parse_args()
     with open(options.log, "a", encoding="utf-8") as log:
-        server = await asyncio.start_server(Proxy(options.to, log).serve, "127.0.0.1", options.listen)
-        async with server:
-            await server.serve_forever()
+        async with contextlib.AsyncExitStack() as servers:
+            for pair in options.pairs:
+                listen, to = map(int, pair.split(":"))
+                await servers.enter_async_context(await asyncio.start_server(Proxy(to, log).serve, "127.0.0.1", listen))
+            await asyncio.Event().wait()
 
 
 if __name__ == "__main__":

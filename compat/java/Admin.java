@@ -40,6 +40,10 @@ public class Admin {
         System.exit(1);
     }
 
+    static void feature(String name) {
+        System.out.println("feature: " + name);
+    }
+
     static void fails(Class<? extends Exception> why, KafkaFuture<?> what) throws Exception {
         try {
             what.get();
@@ -175,10 +179,15 @@ public class Admin {
             Uuid id = made.topicId(topic).get();
             eventually(() -> admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic).partitions().size() == 50, "50 partitions are described");
             check(admin.describeTopics(TopicCollection.ofTopicIds(List.of(id))).allTopicIds().get().get(id).name().equals(topic), "a topic is described by its id");
+            feature("create, grow and describe topics by name and id");
             configs(admin);
+            feature("settings of topics, groups and brokers");
             consume_in_sessions();
+            feature("fetch sessions (KIP-227)");
             cluster(admin);
+            feature("cluster, log directories, producers, quorum");
             delete_records(admin);
+            feature("delete records");
             admin.deleteTopics(TopicCollection.ofTopicIds(List.of(id))).all().get();
             fails(UnknownTopicIdException.class, admin.deleteTopics(TopicCollection.ofTopicIds(List.of(id))).all());
         }

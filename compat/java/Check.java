@@ -1,4 +1,4 @@
-// The Java clients with their defaults, which include idempotence. Run from source: java -cp 'jars/*' Check.java
+// The Java clients of Kafka 3 and 4 with their defaults, which include idempotence. Run from source: java -cp 'jars/*' Check.java
 // With --transactions: a transactional producer must fail at once.
 
 import java.time.Duration;
@@ -44,6 +44,10 @@ public class Check {
         }
     }
 
+    static void feature(String name) {
+        System.out.println("feature: " + name);
+    }
+
     static Map<String, Object> settings(Object... more) {
         Map<String, Object> settings = new HashMap<>(Map.of("bootstrap.servers", bootstrap));
         for (int i = 0; i < more.length; i += 2) settings.put((String) more[i], more[i + 1]);
@@ -79,6 +83,7 @@ public class Check {
             counts.put(partition, expected + 1);
         }
         check(counts.size() == partitions, "records went to " + counts.keySet());
+        feature("idempotent produce");
         return counts;
     }
 
@@ -103,7 +108,9 @@ public class Check {
                     consumed++;
                 }
             check(consumed == records, consumed + " of " + records + " records were consumed");
+            feature("consume");
             check(consumer.endOffsets(counts.keySet()).equals(counts), "end offsets");
+            feature("offsets");
             Map<TopicPartition, OffsetAndMetadata> commits = new HashMap<>();
             counts.forEach((partition, count) -> commits.put(partition, new OffsetAndMetadata(count, "as committed")));
             consumer.commitSync(commits, Duration.ofSeconds(deadlineSeconds));
@@ -116,6 +123,7 @@ public class Check {
                         && offset.metadata().equals("as committed"), partition + ": committed " + offset);
             }
         }
+        feature("commit");
     }
 
     static RecordMetadata produceOne() throws Exception {
@@ -201,6 +209,7 @@ public class Check {
         last.finish();
         check(last.read.equals(Set.of(place(later.partition(), later.offset()))),
                 protocol + " group: who joined after the commits read " + last.read + " instead of " + later);
+        feature(protocol.equals("classic") ? "classic group" : "consumer group (KIP-848)");
     }
 
     static void expectNoTransactions() {
@@ -219,12 +228,14 @@ public class Check {
                 || (!(error instanceof RetriableException) && error.getMessage().contains("supported")),
                 "the error does not say that transactions are refused");
         check(seconds < 10, "the failure took " + seconds + " s");
+        feature("a transactional producer is refused at once");
     }
 
     static void checkAll() throws Exception {
         try (var admin = Admin.create(settings())) {
             admin.createTopics(List.of(new NewTopic(topic, partitions, (short) 1))).all()
                     .get(deadlineSeconds, TimeUnit.SECONDS);
+            feature("create topic");
             var acknowledged = produce();
             var counts = checkAcknowledged(acknowledged);
             consumeAndCommit(acknowledged, counts);
@@ -247,6 +258,6 @@ public class Check {
             error.printStackTrace();
             check(false, error.toString());
         }
-        System.out.println("client=java version=" + AppInfoParser.getVersion() + " ok");
+        System.out.println("client=" + System.getenv("CLIENT") + " version=" + AppInfoParser.getVersion() + " ok");
     }
 }

@@ -1,4 +1,4 @@
-"""aiokafka with its defaults."""
+"""aiokafka with its defaults, and idempotence."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from contract import (BOOTSTRAP, DEADLINE_S, GROUP, KEYS, PARTITIONS, RECORDS, TOPIC, VALUES, check,
-                      check_acknowledged, check_committed, check_consumed, check_group, ok)
+                      check_acknowledged, check_committed, check_consumed, check_group, feature, ok)
 
 
 async def create_topic():
@@ -16,10 +16,11 @@ async def create_topic():
     answer = await admin.create_topics([NewTopic(TOPIC, PARTITIONS, 1)])
     check(all(error[1] == 0 for error in answer.topic_errors), f"create_topics: {answer.topic_errors}")
     await admin.close()
+    feature("create topic")
 
 
 async def produce():
-    producer = AIOKafkaProducer(bootstrap_servers=BOOTSTRAP)
+    producer = AIOKafkaProducer(bootstrap_servers=BOOTSTRAP, enable_idempotence=True)
     await producer.start()
     futures = [await producer.send(TOPIC, key=KEYS[i], value=VALUES[i]) for i in range(RECORDS)]
     acknowledged = [(m.partition, m.offset) for m in await asyncio.gather(*futures)]
@@ -40,6 +41,7 @@ async def consume_and_commit(acknowledged, counts):
     check_consumed(acknowledged, consumed)
     ends = {tp.partition: end for tp, end in (await consumer.end_offsets(partitions)).items()}
     check(ends == counts, f"end offsets {ends} instead of {counts}")
+    feature("offsets")
     await consumer.commit({TopicPartition(TOPIC, p): n for p, n in counts.items()})
     await consumer.stop()
 

@@ -7,7 +7,7 @@ from confluent_kafka import KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import (AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic,
                                    OffsetSpec, ResourceType)
 
-from contract import BOOTSTRAP, DEADLINE_S, TOPIC, check, ok
+from contract import BOOTSTRAP, DEADLINE_S, TOPIC, check, feature, ok
 
 
 def one(futures):
@@ -51,6 +51,7 @@ def main():
     one(admin.create_partitions([NewPartitions(TOPIC, 4)]))
     fails_with("INVALID_PARTITIONS", admin.create_partitions([NewPartitions(TOPIC, 3)]))
     eventually(lambda: len(one(admin.describe_topics(confluent_kafka.TopicCollection([TOPIC]))).partitions) == 4, "4 partitions")
+    feature("create, grow and describe topics")
 
     one(admin.incremental_alter_configs([resource(entry("retention.ms", "3600000", AlterConfigOpType.SET),
                                                   entry("cleanup.policy", "compact", AlterConfigOpType.APPEND))]))
@@ -65,6 +66,7 @@ def main():
     one(admin.alter_configs([ConfigResource(ResourceType.TOPIC, TOPIC, set_config={"retention.bytes": "1000000"})]))
     eventually(lambda: value_of(admin, "retention.bytes") == "1000000" and value_of(admin, "segment.ms") == "604800000",
                "the older call replaces all settings")
+    feature("settings of topics")
 
     producer = Producer({"bootstrap.servers": BOOTSTRAP})
     for i in range(5):
@@ -75,8 +77,10 @@ def main():
     check(one(admin.delete_records([TopicPartition(TOPIC, 1, 3)])).low_watermark == 3, "the log begins at 3")
     fails_with("OFFSET_OUT_OF_RANGE", admin.delete_records([TopicPartition(TOPIC, 1, 9)]))
     check(one(admin.list_offsets({where: OffsetSpec.earliest()})).offset == 3, "earliest is 3")
+    feature("delete records")
     cluster = admin.describe_cluster().result(DEADLINE_S)
     check(cluster.cluster_id and cluster.nodes, "the cluster has an id and nodes")
+    feature("cluster")
     one(admin.delete_topics([TOPIC]))
     ok("confluent-kafka-admin", f"{confluent_kafka.__version__} (librdkafka {confluent_kafka.libversion()[0]})")
 

@@ -1,4 +1,4 @@
-"""confluent-kafka (librdkafka) with its defaults. With --transactions: a transactional producer must fail at once."""
+"""confluent-kafka (librdkafka) with its defaults, and idempotence. With --transactions: a transactional producer must fail at once."""
 
 import sys
 import time
@@ -8,7 +8,7 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from contract import (BOOTSTRAP, DEADLINE_S, GROUP, KEYS, PARTITIONS, RECORDS, TOPIC, VALUES, check,
-                      check_acknowledged, check_committed, check_consumed, check_group, ok)
+                      check_acknowledged, check_committed, check_consumed, check_group, feature, ok)
 
 VERSION = f"{confluent_kafka.__version__} (librdkafka {confluent_kafka.libversion()[0]})"
 
@@ -17,6 +17,7 @@ def create_topic():
     admin = AdminClient({"bootstrap.servers": BOOTSTRAP})
     for future in admin.create_topics([NewTopic(TOPIC, num_partitions=PARTITIONS, replication_factor=1)]).values():
         future.result(DEADLINE_S)
+    feature("create topic")
 
 
 def produce():
@@ -31,7 +32,7 @@ def produce():
                 acknowledged[index] = (message.partition(), message.offset())
         return callback
 
-    producer = Producer({"bootstrap.servers": BOOTSTRAP})
+    producer = Producer({"bootstrap.servers": BOOTSTRAP, "enable.idempotence": True})
     for i in range(RECORDS):
         producer.produce(TOPIC, key=KEYS[i], value=VALUES[i], on_delivery=delivered(i))
     check(producer.flush(DEADLINE_S) == 0, "records were left after flush")
@@ -52,6 +53,7 @@ def consume_and_commit(acknowledged, counts):
     for p in range(PARTITIONS):
         watermarks = consumer.get_watermark_offsets(TopicPartition(TOPIC, p), timeout=DEADLINE_S)
         check(watermarks == (0, counts[p]), f"partition {p}: watermarks {watermarks}, {counts[p]} records")
+    feature("offsets")
     for answer in consumer.commit(offsets=[TopicPartition(TOPIC, p, n) for p, n in counts.items()], asynchronous=False):
         check(answer.error is None, f"commit: {answer.error}")
     consumer.close()
@@ -110,6 +112,7 @@ def expect_no_transactions():
               f"the error is {error.name()}, which does not say that transactions are refused")
         check(not error.retriable(), "the error says that the client shall try again")
         check(seconds < 10, f"the failure took {seconds:.1f} s")
+        feature("a transactional producer is refused at once")
     else:
         check(False, "init_transactions succeeded")
 
@@ -122,5 +125,5 @@ else:
     per_partition = check_acknowledged(acks)
     consume_and_commit(acks, per_partition)
     for protocol in ("classic", "consumer"):
-        check_group(lambda: Member(protocol), acks, lambda: produce_one(acks))
-ok("confluent-kafka", VERSION)
+        check_group(lambda: Member(protocol), acks, lambda: produce_one(acks), protocol)
+ok("confluent-kafka-transactions" if "--transactions" in sys.argv else "confluent-kafka", VERSION)

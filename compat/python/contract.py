@@ -24,6 +24,11 @@ def check(holds, sentence):
         sys.exit(f"FAILED: {sentence}")
 
 
+def feature(name):
+    """A line of the table of clients: what has been shown."""
+    print(f"feature: {name}", flush=True)
+
+
 def check_acknowledged(acknowledged):
     """acknowledged[i] is the (partition, offset) that the client was told for record i. Returns {partition: count}."""
     check(len(acknowledged) == RECORDS, f"{len(acknowledged)} of {RECORDS} records were acknowledged")
@@ -35,6 +40,7 @@ def check_acknowledged(acknowledged):
         counts[partition] = len(offsets)
     check(sum(counts.values()) == RECORDS, f"partitions other than 0 to {PARTITIONS - 1} in {acknowledged}")
     check(min(counts.values()) > 0, f"a partition got no record: {counts}")
+    feature("idempotent produce")
     return counts
 
 
@@ -50,17 +56,19 @@ def check_consumed(acknowledged, consumed):
             produced.get((partition, offset)) == (key, value),
             f"partition {partition} offset {offset}: {key} {value} instead of {produced.get((partition, offset))}",
         )
+    feature("consume")
 
 
 def check_committed(counts, committed):
     check(committed == counts, f"committed {counts}, read back {committed}")
+    feature("commit")
 
 
 def ok(client, version):
     print(f"client={client} version={version} ok")
 
 
-def check_group(make_member, acknowledged, produce_one):
+def check_group(make_member, acknowledged, produce_one, protocol="classic"):
     """Two members of one group share the partitions and read everything; who comes later gets only what came later.
 
     make_member() gives an object that one thread uses: poll() gives [(partition, offset)] soon, assignment() the partitions
@@ -113,3 +121,4 @@ def check_group(make_member, acknowledged, produce_one):
     check(read == [later], f"who joined after the commits read {read} instead of {[later]}")
     member.commit()
     member.close()
+    feature({"classic": "classic group", "consumer": "consumer group (KIP-848)"}[protocol])

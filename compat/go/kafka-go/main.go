@@ -23,21 +23,24 @@ func main() {
 	defer cancel()
 	unacknowledged := Topic + "-acks-0"
 	createTopics(ctx, Topic, unacknowledged)
+	Feature("create topic")
 
 	acknowledged := produce(ctx)
 	counts := CheckAcknowledged(acknowledged)
+	Feature("produce")
 	CheckConsumed(acknowledged, consume(ctx, counts))
-	CheckOffsets("end offsets", counts, endOffsets(ctx, Topic))
+	CheckOffsets("offsets", "end offsets", counts, endOffsets(ctx, Topic))
 
 	writer := &kafka.Writer{Addr: kafka.TCP(Bootstrap), Topic: unacknowledged}
 	Must(writer.WriteMessages(ctx, messages()...), "write with acks 0")
 	Must(writer.Close(), "close writer")
 	awaitRecords(ctx, unacknowledged)
+	Feature("produce with acks 0")
 
 	commit(ctx, counts)
-	CheckOffsets("committed offsets", counts, committed(ctx))
+	CheckOffsets("commit", "committed offsets", counts, committed(ctx))
 
-	CheckGroup(acknowledged, func() Member { return join(ctx) }, func() Record {
+	CheckGroup("classic group", acknowledged, func() Member { return join(ctx) }, func() Record {
 		var record Record
 		one := &kafka.Writer{Addr: kafka.TCP(Bootstrap), Topic: Topic, RequiredAcks: kafka.RequireAll,
 			Completion: func(messages []kafka.Message, err error) {

@@ -1,4 +1,4 @@
-// sarama with its defaults. Return.Successes only makes it tell the offsets.
+// sarama with its defaults, and idempotence, with what that demands. Return.Successes only makes it tell the offsets.
 package main
 
 import (
@@ -17,15 +17,20 @@ func main() {
 	brokers := []string{Bootstrap}
 	config := sarama.NewConfig()
 	config.Producer.Return.Successes = true
+	config.Producer.Idempotent = true
+	config.Producer.RequiredAcks = sarama.WaitForAll
+	config.Net.MaxOpenRequests = 1
 
 	admin, err := sarama.NewClusterAdmin(brokers, config)
 	Must(err, "admin")
 	Must(admin.CreateTopic(Topic, &sarama.TopicDetail{NumPartitions: Partitions, ReplicationFactor: 1}, false),
 		"create topic")
+	Feature("create topic")
 	Must(admin.Close(), "close admin")
 
 	acknowledged := produce(brokers, config)
 	counts := CheckAcknowledged(acknowledged)
+	Feature("idempotent produce")
 
 	client, err := sarama.NewClient(brokers, config)
 	Must(err, "client")
@@ -35,14 +40,14 @@ func main() {
 		ends[int(p)], err = client.GetOffset(Topic, p, sarama.OffsetNewest)
 		Must(err, "newest offset")
 	}
-	CheckOffsets("end offsets", counts, ends)
+	CheckOffsets("offsets", "end offsets", counts, ends)
 
 	commit(client, counts)
-	CheckOffsets("committed offsets", counts, committed(client))
+	CheckOffsets("commit", "committed offsets", counts, committed(client))
 	Must(client.Close(), "close client")
 
 	config.Consumer.Offsets.Initial = sarama.OffsetOldest
-	CheckGroup(acknowledged, func() Member { return join(brokers, config) }, func() Record {
+	CheckGroup("classic group", acknowledged, func() Member { return join(brokers, config) }, func() Record {
 		producer, err := sarama.NewSyncProducer(brokers, config)
 		Must(err, "producer")
 		partition, offset, err := producer.SendMessage(&sarama.ProducerMessage{Topic: Topic, Value: sarama.StringEncoder("later")})

@@ -1,4 +1,4 @@
-// KafkaJS with its defaults. It consumes and commits as a member of a group only: see the members below. Besides it asks for
+// KafkaJS with its defaults, and idempotence. It consumes and commits as a member of a group only: see the members below. Besides it asks for
 // offsets: by position, by time, and those of a group that has committed none.
 'use strict'
 
@@ -14,6 +14,7 @@ const records = 100
 // The library warns about its choice of a partitioner unless that is named; this is its default.
 const kafka = new Kafka({ clientId: 'kafkajs', brokers: [process.env.BOOTSTRAP], logLevel: logLevel.ERROR })
 
+const feature = (name) => console.log(`feature: ${name}`)
 const offsetsOf = (answer, field) => Object.fromEntries(answer.map((p) => [p.partition, Number(p[field])]))
 
 // A member of the group: what it owns, and what it read of each partition, as the next offset.
@@ -58,6 +59,7 @@ async function checkGroup(ends, produceOne) {
   await until(() => last.read.length > 0, () => 'who joined after the commits read nothing')
   assert.deepEqual(last.read, [later], 'who joined after the commits')
   await last.consumer.disconnect()
+  feature('classic group')
 }
 
 async function main() {
@@ -66,8 +68,9 @@ async function main() {
   const created = await admin.createTopics({ topics: [{ topic, numPartitions: partitions, replicationFactor: 1 }] })
   assert.equal(created, true, 'the topic was there already')
   const started = Date.now()
+  feature('create topic')
 
-  const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner })
+  const producer = kafka.producer({ idempotent: true, createPartitioner: Partitioners.DefaultPartitioner })
   await producer.connect()
   const acknowledged = {}
   // Ten requests, since KafkaJS answers with the base offset of each batch only.
@@ -84,6 +87,8 @@ async function main() {
   }
   assert.equal(Object.values(acknowledged).reduce((a, b) => a + b), records)
 
+  feature('idempotent produce')
+
   const offsets = await admin.fetchTopicOffsets(topic)
   assert.deepEqual(offsetsOf(offsets, 'high'), acknowledged, 'high watermarks')
   assert.deepEqual(offsetsOf(offsets, 'low'), { 0: 0, 1: 0, 2: 0 }, 'log start offsets')
@@ -91,6 +96,7 @@ async function main() {
     { 0: 0, 1: 0, 2: 0 }, 'offsets of the first records by time')
   assert.deepEqual(offsetsOf(await admin.fetchTopicOffsetsByTimestamp(topic, Date.now() + 3600000), 'offset'),
     acknowledged, 'offsets of a time yet to come: the end')
+  feature('offsets')
 
   const [committed] = await admin.fetchOffsets({ groupId, topics: [topic] })
   assert.deepEqual(offsetsOf(committed.partitions, 'offset'), { 0: -1, 1: -1, 2: -1 },
