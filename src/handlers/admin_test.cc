@@ -43,6 +43,34 @@ TEST(delete_records, moves_the_log_start_for_everybody_at_once_in_every_version)
   });
 }
 
+TEST(delete_records, of_a_topic_that_was_made_again_meanwhile_are_asked_for_again) {
+  broker_world w;
+  w.play([&]() -> awaitable<void> {
+    auto at = co_await w.make_topic("t");
+    bool is_away = true;
+    w.log.hooks.before_append = [&](metadata::append_id) {
+      return is_away ? std::optional(metadata::log_error::unavailable) : std::nullopt;
+    };
+    auto remove = [&]() -> awaitable<void> { (void)co_await w.replica.submit(metadata::delete_topic{at.topic}); };
+    auto again = [&]() -> awaitable<void> { (void)co_await w.make_topic("t"); };
+    auto come_back = [&]() -> awaitable<void> {
+      co_await w.rt.sleep_for(500ms);
+      is_away = false;
+    };
+    w.tasks.spawn(remove());
+    w.tasks.spawn(again());
+    w.tasks.spawn(come_back());
+    co_await w.rt.sleep_for(10ms);  // both wait for the log, before this one
+    wire::delete_records_request r{.timeout_ms = 2000};
+    r.topics.push_back({.name = "t", .partitions = {{.partition_index = 0, .offset = 0}}});
+    auto a = co_await w.ask(2, r);
+    EXPECT_EQ(a.topics[0].partitions[0].error_code, error_code::not_leader_or_follower);
+    a = co_await w.ask(2, r);
+    EXPECT_EQ(a.topics[0].partitions[0].error_code, error_code::none);
+    EXPECT_EQ(a.topics[0].partitions[0].low_watermark, 0);
+  });
+}
+
 TEST(delete_records, not_of_compacted_topics_and_not_without_the_log) {
   broker_world w;
   w.play([&]() -> awaitable<void> {

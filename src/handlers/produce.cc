@@ -53,6 +53,13 @@ error_code code_of(ingest::produce_error error) {
   return error_code::unknown_server_error;
 }
 
+// The topic that a batch was for is no more. Its name may have been given to another one, of which this agent had not heard when
+// it took the batch: it has by now, and the client is sent there.
+error_code code_of_gone(const services& s, const std::string& name) {
+  if (name.empty()) return error_code::unknown_topic_id;  // it was asked for by its id
+  return s.log.current().find_topic(name) ? error_code::not_leader_or_follower : error_code::unknown_topic_or_partition;
+}
+
 void refuse(partition_answer& answer, error_code code, std::string text = {}) {
   answer.error_code = code;
   answer.base_offset = -1;
@@ -202,7 +209,10 @@ awaitable<wire::produce_response> finish_produce(services& s, accepted_produce a
     }
     const auto& result = pending.ticket.in->result(pending.ticket.index);
     if (result.error != ingest::produce_error::none) {
-      refuse(answer, code_of(result.error));
+      auto code = code_of(result.error);
+      if (result.error == ingest::produce_error::unknown_topic_or_partition)
+        code = code_of_gone(s, accepted.answer.responses[pending.topic].name);
+      refuse(answer, code);
       continue;
     }
     answer.base_offset = result.base_offset.value();

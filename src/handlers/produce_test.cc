@@ -220,6 +220,34 @@ TEST(produce, nothing_is_called_unknown_while_the_log_cannot_be_read) {
   });
 }
 
+// What another agent does is in the log before this one's entry, and not known to it when it takes the batch.
+TEST(produce, what_was_for_a_topic_that_is_deleted_meanwhile_is_refused_and_goes_to_the_next_one_of_its_name) {
+  broker_world w;
+  w.store.put_delay = 100ms;
+  w.play([&]() -> awaitable<void> {
+    for (bool is_made_again : {false, true})
+      for (std::int16_t version : {std::int16_t(9), std::int16_t(13)}) {
+        auto at = co_await w.make_topic("t");
+        bool is_done = false;
+        auto change = [&]() -> awaitable<void> {
+          co_await w.rt.sleep_for(20ms);
+          (void)co_await w.replica.submit(metadata::delete_topic{at.topic});
+          if (is_made_again) (void)co_await w.make_topic("t");
+          is_done = true;
+        };
+        w.tasks.spawn(change());
+        auto a = co_await w.produce("t", 0, batch_bytes({"a"}), version);
+        EXPECT_TRUE(is_done);
+        EXPECT_EQ(a.error_code, version >= 13    ? error_code::unknown_topic_id
+                                : is_made_again ? error_code::not_leader_or_follower
+                                                : error_code::unknown_topic_or_partition);
+        if (!is_made_again) continue;
+        EXPECT_EQ((co_await w.produce("t", 0, batch_bytes({"a"}), version)).error_code, error_code::none);
+        (void)co_await w.replica.submit(metadata::delete_topic{topic_id(w.id_of("t"))});
+      }
+  });
+}
+
 TEST(produce, a_full_buffer_holds_back_new_connections_that_begin_to_produce) {
   broker_world w(1, {.flush_interval = 1h, .buffer_bytes_max = 1'000, .saved_puts_max = 0});
   w.play([&]() -> awaitable<void> {
