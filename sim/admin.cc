@@ -5,7 +5,7 @@
 namespace yaks::sim {
 using wire::error_code;
 
-awaitable<bool> admin::make_topic(std::string name, std::int32_t partitions) {
+awaitable<bool> admin::make_topic(std::string name, std::int32_t partitions, std::map<std::string, std::string> configs) {
   bool again = false;
   for (;; again = true) {
     if (again) co_await back_off();
@@ -13,6 +13,7 @@ awaitable<bool> admin::make_topic(std::string name, std::int32_t partitions) {
     if (!c) continue;
     wire::create_topics_request request{.timeout_ms = 5000};
     request.topics.push_back({.name = name, .num_partitions = partitions, .replication_factor = 1});
+    for (const auto& [key, value] : configs) request.topics.back().configs.push_back({.name = key, .value = value});
     auto answer = co_await c->ask(7, request, 8s);
     if (!answer || answer->topics.size() != 1) continue;
     all_.did_one();

@@ -1,6 +1,7 @@
 // An administrator: makes topics, writes a record into each, sees them through other brokers, and deletes them again. What it
 // was told must be true at every broker at once.
 #pragma once
+#include <map>
 #include <string>
 
 #include "sim/client.hpp"
@@ -11,11 +12,11 @@ class admin : public client {
   admin(client_world& all, std::string name) : client(all, std::move(name)) {}
   // Until it is so, whatever fails on the way. Repeating is fine.
   // True where the first attempt was answered: then no other one is still on its way to somewhere.
-  awaitable<bool> make_topic(std::string name, std::int32_t partitions);
+  awaitable<bool> make_topic(std::string name, std::int32_t partitions, std::map<std::string, std::string> configs = {});
   awaitable<bool> delete_topic(std::string name);
   awaitable<void> run();
 
- private:
+ protected:
   awaitable<void> look_for(std::string name, bool is_there);
   std::uint64_t made_ = 0;
 };

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <limits>
 #include <set>
 
 #include "metadata/snapshot.hpp"
@@ -13,6 +12,7 @@
 #include "records/compression.hpp"
 #include "records/record.hpp"
 #include "records/crc32c.hpp"
+#include "upkeep/check.hpp"
 
 namespace yaks::sim {
 namespace {
@@ -80,10 +80,15 @@ void checker::acknowledged(record_name name, std::int64_t at) {
                                  text_of(seen->second)));
   if (r.read_at >= 0 && r.read_at != at && sessions_[name.session].idempotent)
     world_.violation(fmt::format("wrong offset: {} was acknowledged at {} and read at {}", text_of(name), place(r.where, at), r.read_at));
+  if (at < p.looked_at && !r.is_at(at))
+    world_.violation(fmt::format("lost write: {} is acknowledged at {}, and is not there", text_of(name), place(r.where, at)));
 }
 
 void checker::refused(record_name name) {
-  if (of(name).what == fate::sent) of(name).what = fate::failed;
+  auto& r = of(name);
+  if (r.what == fate::sent) r.what = fate::failed;
+  if (!r.found_at.empty())
+    world_.violation(fmt::format("failed send read: {} is refused, and is at {}", text_of(name), place(r.where, r.found_at.front())));
 }
 
 // ---- what must be known
@@ -99,6 +104,29 @@ void checker::told_end(topic_partition where, std::int64_t end) {
   const auto* truth = state_.find_partition(where);
   if (truth && end > truth->high_watermark.value())
     world_.violation(fmt::format("phantom end: a client was told {}, and the log ends at {}", place(where, end), truth->high_watermark.value()));
+}
+
+std::int64_t checker::log_start(topic_partition where) const {
+  auto found = partitions_.find(where);
+  return found == partitions_.end() ? 0 : found->second.log_start;
+}
+
+std::int64_t checker::start_known(const std::string& broker, topic_partition where) const {
+  auto found = told_starts_.find({broker, where});
+  return found == told_starts_.end() ? 0 : found->second;
+}
+
+void checker::told_start(const std::string& broker, topic_partition where, std::int64_t start, std::int64_t promised) {
+  if (start > log_start(where))
+    world_.violation(fmt::format("phantom start: a client was told {}, and the log starts at {}", place(where, start), log_start(where)));
+  if (start < promised)
+    world_.violation(fmt::format("moved back: {} says that the log starts at {}, and had said {} before", broker, place(where, start), promised));
+  auto& known = told_starts_[{broker, where}];
+  known = std::max(known, start);
+}
+
+void checker::topic_id_given(topic_id id) {
+  if (!topic_ids_.insert(id).second) world_.violation(fmt::format("wrong answer: topic id {} is given twice", id.value().text()));
 }
 
 void checker::topic_made(const std::string& name, std::int32_t partitions) {
@@ -142,7 +170,10 @@ void checker::read(topic_partition where, std::int64_t at, byte_view value, bool
   bool good;
   check_record(where, at, value, name, good);
   if (!good) return;
-  auto [seen, is_new] = partitions_[where].seen.try_emplace(at, name);
+  auto& p = partitions_[where];
+  if (at < p.looked_at && !of(name).is_at(at))
+    world_.violation(fmt::format("inconsistent offset: {} was read at {}, where the log has another one", text_of(name), place(where, at)));
+  auto [seen, is_new] = p.seen.try_emplace(at, name);
   if (!is_new && seen->second != name) {
     world_.violation(fmt::format("inconsistent offset: {} and {} were read at {}", text_of(seen->second), text_of(name), place(where, at)));
     return;
@@ -168,31 +199,106 @@ void checker::log_changed() {
     if (applied.is_void) world_.reached("a void log entry");
     for (const auto& where : applied.changed.advanced) {
       const auto* p = state_.find_partition(where);
-      if (!p) continue;
-      auto& all = ranges_[where];
-      auto end = all.empty() ? offset(0) : all.back().range.end_offset();
+      if (!p) {
+        blind_.insert(where.topic);
+        continue;
+      }
+      auto& mine = partitions_[where];
+      if (p->log_start.value() < mine.log_start)
+        world_.violation(fmt::format("moved back: entry {} moves a log start to {}", entry.sequence.value(), place(where, p->log_start.value())));
+      mine.log_start = std::max(mine.log_start, p->log_start.value());
       auto first = p->ranges.end();
-      while (first != p->ranges.begin() && std::prev(first)->base_offset >= end) --first;
+      while (first != p->ranges.begin() && std::prev(first)->base_offset >= mine.named_end) --first;
       for (; first != p->ranges.end(); ++first) {
         const auto& object = state_.find_object(first->object);
-        all.push_back({*first, object.id});
+        mine.ranges.push_back({*first, object.id});
+        mine.named_end = first->end_offset();
+        ++references_[object.id];
+        numbers_[object.id] = first->object;
         auto* stored = objects_.find(object_key("", object.id));
         if (!stored || stored->size() < object.bytes)
           world_.violation(fmt::format("dangling: entry {} names an object that is not stored", entry.sequence.value()));
       }
+      let_go(where, mine, p->held_from);
     }
     for (auto id : applied.changed.deleted)
-      ranges_.erase(ranges_.lower_bound({id, partition_index(0)}), ranges_.upper_bound({id, partition_index(std::numeric_limits<std::int32_t>::max())}));
+      for (auto p = partitions_.lower_bound({id, partition_index(0)}); p != partitions_.end() && p->first.topic == id; ++p)
+        let_go(p->first, p->second, p->second.named_end);
   }
 }
 
+// Retention, DeleteRecords or the end of the topic: what goes is compared with what clients were told while it is still there.
+void checker::let_go(topic_partition where, partition& p, offset to) {
+  auto last = p.ranges.begin();
+  for (; last != p.ranges.end() && last->range.end_offset() <= to; ++last) {
+    if (last->range.end_offset().value() > p.looked_at) (void)look_at(where, p, *last);
+    auto count = references_.find(last->object);
+    if (--count->second > 0) continue;
+    references_.erase(count);
+    unreferenced_since_[last->object] = world_.time.now();
+  }
+  p.ranges.erase(p.ranges.begin(), last);
+}
+
 void checker::removing(const std::string& key) {
-  for (const auto& [where, ranges] : ranges_)
-    for (const auto& r : ranges)
-      if (object_key("", r.object) == key) {
-        world_.violation(fmt::format("dangling: object {} is removed, and {} refers to it", key, place(where, r.range.base_offset.value())));
-        return;
-      }
+  if (!objects_.find(key)) return;  // again
+  auto name = uuid::parse(std::string_view(key).substr(key.rfind('/') + 1));
+  if (!key.starts_with("data/") || !name) return;
+  object_id id(*name);
+  if (references_.contains(id)) {
+    for (const auto& [where, p] : partitions_)
+      for (const auto& r : p.ranges)
+        if (r.object == id) {
+          world_.violation(fmt::format("dangling: object {} is removed, and {} refers to it", key, place(where, r.range.base_offset.value())));
+          return;
+        }
+  }
+  auto committed = numbers_.find(id);
+  if (committed == numbers_.end()) {
+    world_.reached("an object deleted that was never committed");
+    if (timestamp_ms(id.value().v7_unix_ms()) >= state_.upkeep().swept_before)
+      world_.violation(fmt::format("too early: object {} is removed, and may still be committed", key));
+    return;
+  }
+  world_.reached("an object deleted that nobody refers to any more");
+  for (const auto& [where, chunks] : log_.index())
+    for (const auto& c : chunks)
+      for (const auto& r : c)
+        if (r.object == committed->second)
+          world_.violation(fmt::format("dangling: object {} is removed, and the index refers to it for {}", key, place(where, r.base_offset.value())));
+  if (who_reads_by)
+    if (auto reader = who_reads_by(committed->second); !reader.empty())
+      world_.violation(fmt::format("dangling: object {} is removed, and {} may still read it", key, reader));
+  if (auto age = world_.time.now() - unreferenced_since_.at(id); age < world_.what.delete_grace)
+    world_.violation(fmt::format("too early: object {} is removed {} ms after the last range in it", key,
+                                 std::chrono::duration_cast<std::chrono::milliseconds>(age).count()));
+}
+
+namespace {
+std::set<object_id> data_in(const memory_store& bucket) {
+  std::set<object_id> all;
+  for (const auto& [key, bytes] : bucket.objects())
+    if (key.starts_with("data/"))
+      if (auto id = uuid::parse(std::string_view(key).substr(key.rfind('/') + 1))) all.insert(object_id(*id));
+  return all;
+}
+}  // namespace
+
+void checker::check_references() {
+  auto found = upkeep::check_objects(state_, {log_.index(), log_.object_counts()}, data_in(objects_));
+  for (auto& v : found.violations) world_.violation("dangling: " + v);
+}
+
+std::string checker::left_behind() {
+  if (!state_.trims().empty() || !state_.drops().empty() || !state_.released().empty()) return "the state owes something to the index";
+  for (const auto& [where, chunks] : log_.index())
+    if (!state_.find_partition(where)) return fmt::format("the index has chunks of {}, which is gone", place(where, 0));
+  for (const auto& [number, id, ranges] : log_.object_counts())
+    if (ranges == 0 && !references_.contains(id)) return fmt::format("the index has a row of object {}, which nobody refers to", id.value().text());
+  for (auto id : data_in(objects_))
+    if (!references_.contains(id))
+      return fmt::format("object {} is stored, and nobody refers to it{}", id.value().text(), numbers_.contains(id) ? "" : ", and nobody ever did");
+  return "";
 }
 
 void checker::replica_is_at(std::string who, const metadata::state& replica) {
@@ -212,66 +318,71 @@ void checker::snapshot_made(log_sequence at, std::uint64_t digest) {
 
 // ---- the end
 
+// One range, in the order of offsets, each one once. False where it cannot be read.
+bool checker::look_at(topic_partition where, partition& told, const metadata::indexed_range& what) {
+  const auto& [r, object_name] = what;
+  auto at = r.base_offset.value();
+  told.looked_at = r.end_offset().value();
+  auto* object = objects_.find(object_key("", object_name));
+  if (!object || r.position + r.bytes > object->size()) {
+    world_.violation(fmt::format("lost write: the object of {} is not there", place(where, at)));
+    return false;
+  }
+  records::batch_reader reader(as_bytes(*object).subspan(r.position, r.bytes));
+  while (auto batch = reader.next()) {
+    auto body = records::plain_body::open(*batch, 64 << 20);
+    if (!batch->crc_matches() || !body) {
+      world_.violation(fmt::format("lost write: the batch at {} is damaged", place(where, at)));
+      return false;
+    }
+    records::record_reader inside(body->bytes());
+    for (records::record_view view; inside.next(view); ++at) {
+      record_name name;
+      bool good;
+      check_record(where, at, view.value.value_or(byte_view{}), name, good);
+      if (!good) continue;
+      ++records_stored_;
+      if (auto seen = told.seen.find(at); seen != told.seen.end() && seen->second != name)
+        world_.violation(fmt::format("inconsistent offset: {} is at {}, where {} was read", text_of(name), place(where, at), text_of(seen->second)));
+      auto& mine = of(name);
+      mine.found_at.push_back(at);
+      const auto& session = sessions_[name.session];
+      if (mine.found_at.size() > (session.idempotent ? 1u : mine.sends))
+        world_.violation(
+            fmt::format("duplicate: {} is at {} for the {}th time, sent {} times", text_of(name), place(where, at), mine.found_at.size(), mine.sends));
+      bool once = session.idempotent || mine.sends == 1;
+      if (mine.acknowledged_at >= 0 && mine.acknowledged_at != at && once)
+        world_.violation(fmt::format("wrong offset: {} is at {} and was acknowledged at {}", text_of(name), place(where, at), mine.acknowledged_at));
+      if (!session.idempotent) continue;
+      auto [last, is_first] = told.last_of.try_emplace(name.session, -1);
+      if (std::int64_t(name.number) <= last->second)
+        world_.violation(fmt::format("out of order: {} is at {}, after number {}", text_of(name), place(where, at), last->second));
+      for (auto n = last->second + 1; n < std::int64_t(name.number); ++n)
+        if (session.records[std::size_t(n)].where == where)
+          world_.violation(fmt::format("out of order: {} is at {}, and number {} is not before it", text_of(name), place(where, at), n));
+      last->second = name.number;
+    }
+  }
+  if (reader.fault() || at != r.end_offset().value()) {
+    world_.violation(fmt::format("lost write: a range of {} does not hold what it says", place(where, at)));
+    return false;
+  }
+  return true;
+}
+
 void checker::check_partition(topic_partition where, const metadata::partition& p) {
-  std::map<std::uint32_t, std::int64_t> last_of;  // session → the number of its record that was met last
-  std::int64_t at = p.log_start.value();
   auto& told = partitions_[where];
   if (told.told_end > p.high_watermark.value() || told.acknowledged_end > p.high_watermark.value())
     world_.violation(fmt::format("reused offset: {} ends at {}, before what was told", place(where, told.told_end), p.high_watermark.value()));
-  for (const auto& [r, object_name] : ranges_[where]) {
-    auto* object = objects_.find(object_key("", object_name));
-    if (!object || r.position + r.bytes > object->size()) {
-      world_.violation(fmt::format("lost write: the object of {} is not there", place(where, at)));
-      return;
-    }
-    records::batch_reader reader(as_bytes(*object).subspan(r.position, r.bytes));
-    while (auto batch = reader.next()) {
-      auto body = records::plain_body::open(*batch, 64 << 20);
-      if (!batch->crc_matches() || !body) {
-        world_.violation(fmt::format("lost write: the batch at {} is damaged", place(where, at)));
-        return;
-      }
-      records::record_reader inside(body->bytes());
-      for (records::record_view view; inside.next(view); ++at) {
-        record_name name;
-        bool good;
-        check_record(where, at, view.value.value_or(byte_view{}), name, good);
-        if (!good) continue;
-        ++records_stored_;
-        if (auto seen = told.seen.find(at); seen != told.seen.end() && seen->second != name)
-          world_.violation(fmt::format("inconsistent offset: {} is at {}, where {} was read", text_of(name), place(where, at), text_of(seen->second)));
-        auto& mine = of(name);
-        ++mine.found;
-        const auto& session = sessions_[name.session];
-        if (mine.found > (session.idempotent ? 1u : mine.sends))
-          world_.violation(fmt::format("duplicate: {} is at {} for the {}th time, sent {} times", text_of(name), place(where, at), mine.found, mine.sends));
-        bool once = session.idempotent || mine.sends == 1;
-        if (mine.acknowledged_at >= 0 && mine.acknowledged_at != at && once)
-          world_.violation(fmt::format("wrong offset: {} is at {} and was acknowledged at {}", text_of(name), place(where, at), mine.acknowledged_at));
-        // Without idempotence one of several copies has the offset that was told.
-        if (mine.acknowledged_at == at) mine.read_at = at;
-        if (!session.idempotent) continue;
-        auto [last, is_first] = last_of.try_emplace(name.session, -1);
-        if (std::int64_t(name.number) <= last->second)
-          world_.violation(fmt::format("out of order: {} is at {}, after number {}", text_of(name), place(where, at), last->second));
-        for (auto n = last->second + 1; n < std::int64_t(name.number); ++n)
-          if (session.records[std::size_t(n)].where == where)
-            world_.violation(fmt::format("out of order: {} is at {}, and number {} is not before it", text_of(name), place(where, at), n));
-        last->second = name.number;
-      }
-    }
-    if (reader.fault() || at != r.end_offset().value()) {
-      world_.violation(fmt::format("lost write: a range of {} does not hold what it says", place(where, at)));
-      return;
-    }
-  }
+  for (const auto& r : told.ranges)
+    if (r.range.end_offset().value() > told.looked_at && !look_at(where, told, r)) return;
   for (const auto& [offset, name] : told.seen)
-    if (offset >= at) world_.violation(fmt::format("lost write: {} was read at {}, and is gone", text_of(name), place(where, offset)));
+    if (offset >= told.looked_at) world_.violation(fmt::format("lost write: {} was read at {}, and is gone", text_of(name), place(where, offset)));
 }
 
 // What the index says, and then the state, is what the log has said.
 awaitable<void> checker::check_index(topic_partition where, const metadata::partition& p, metadata::range_index& index) {
-  const auto& truth = ranges_[where];
+  const auto& truth = partitions_[where].ranges;
   std::size_t i = 0;
   auto meet = [&](const metadata::range& r, object_id object) {
     if (i < truth.size() && truth[i].range == r && truth[i].object == object) {
@@ -288,7 +399,8 @@ awaitable<void> checker::check_index(topic_partition where, const metadata::part
       co_return;
     }
     for (const auto& r : *found)
-      if (r.range.base_offset < p.state_begin() && !meet(r.range, r.object)) co_return;
+      // A chunk may begin below what is held.
+      if (r.range.end_offset() > p.held_from && r.range.base_offset < p.state_begin() && !meet(r.range, r.object)) co_return;
   }
   for (const auto& r : p.ranges)
     if (!meet(r, state_.find_object(r.object).id)) co_return;
@@ -318,21 +430,20 @@ awaitable<void> checker::finish(metadata::metastore& store) {
   log_changed();
   co_await check_snapshots(store);
   if (state_.recompute_digest() != state_.digest()) world_.violation("drifted: the digest is not that of the state");
-  std::set<topic_partition> living;
   for (const auto& [name, topic] : state_.topics_by_name())
     for (std::size_t i = 0; i < topic->partitions.size(); ++i) {
       topic_partition where{topic->id, partition_index(std::int32_t(i))};
-      living.insert(where);
       check_partition(where, topic->partitions[i]);
       co_await check_index(where, topic->partitions[i], store.index());
     }
   for (std::uint32_t s = 0; s < sessions_.size(); ++s)
     for (std::uint32_t n = 0; n < sessions_[s].records.size(); ++n) {
       const auto& r = sessions_[s].records[n];
-      if (r.what != fate::stored || !living.contains(r.where)) continue;
-      if (r.found == 0)
+      if (r.what != fate::stored || blind_.contains(r.where.topic)) continue;
+      if (r.found_at.empty())
         world_.violation(fmt::format("lost write: {} was acknowledged at {} and is not there", text_of({s, n}), place(r.where, r.acknowledged_at)));
-      else if (r.acknowledged_at >= 0 && r.read_at != r.acknowledged_at)
+      // Without idempotence one of several copies has the offset that was told.
+      else if (r.acknowledged_at >= 0 && !r.is_at(r.acknowledged_at))
         world_.violation(fmt::format("lost write: {} is not at {}, where it was acknowledged", text_of({s, n}), place(r.where, r.acknowledged_at)));
     }
 }

@@ -11,14 +11,20 @@
 //   skipped, repeated    a consumer's next record is not the next offset
 //   unseen               a request that began after an acknowledgement knows nothing of it: an empty answer, a denial
 //   reused offset        a partition's end went back
-//   dangling             the log names an object that is not stored, or one that it names is removed
+//   moved back           a log start did
+//   dangling             the log names an object that is not stored, or one is removed that the log, the index or an agent that
+//                        reads refers to
+//   too early            an object is removed within the grace, or one that may still be committed
+//   left behind          when all is at rest: an object that nobody refers to, or what the index holds of a topic that is gone
 //   drifted              a replica's state has another digest than the log gives at that entry; so has a snapshot, or what
 //                        comes of it and the entries after it
 //   forgotten            the index and the state together do not have all ranges of a partition
 #pragma once
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -69,6 +75,13 @@ class checker {
   std::int64_t end_known(topic_partition where) const;
   // The highest end that any client has been told.
   void told_end(topic_partition where, std::int64_t end);
+  // The log start that this broker has told somebody, and what a broker is asked for after that knows, too.
+  void told_start(const std::string& broker, topic_partition where, std::int64_t start, std::int64_t promised);
+  std::int64_t start_known(const std::string& broker, topic_partition where) const;
+  // As the log says it now: what lies below is gone.
+  std::int64_t log_start(topic_partition where) const;
+  void topic_id_given(topic_id id);
+  bool was_given(topic_id id) const { return topic_ids_.contains(id); }
   bool is_known(const std::string& topic) const { return topics_.contains(topic); }
   void topic_made(const std::string& name, std::int32_t partitions);
   void topic_deleted(const std::string& name) { topics_.erase(name); }
@@ -80,6 +93,13 @@ class checker {
   // ---- what the stores hold
   void log_changed();                           // after each append, before anything is trimmed
   void removing(const std::string& key);        // an object is about to go
+  // An agent that is registered and whose state, which may be an old one, still says that this object holds records; "" where
+  // none does. May be empty.
+  std::function<std::string(metadata::object_number)> who_reads_by;
+  // Compares state, index and bucket; slow.
+  void check_references();
+  // What is left of what nobody refers to any more; "" where nothing is.
+  std::string left_behind();
   void replica_is_at(std::string who, const metadata::state& replica);
   void snapshot_made(log_sequence at, std::uint64_t digest);
   const metadata::state& state() const { return state_; }
@@ -94,7 +114,8 @@ class checker {
     fate what = fate::sent;
     std::uint32_t sends = 1;
     std::int64_t acknowledged_at = -1, read_at = -1;
-    std::uint32_t found = 0;
+    std::vector<std::int64_t> found_at;  // in the log, as far as that has been looked at
+    bool is_at(std::int64_t at) const { return std::ranges::find(found_at, at) != found_at.end(); }
   };
   struct session {
     bool idempotent = false;
@@ -103,9 +124,17 @@ class checker {
   struct partition {
     std::int64_t acknowledged_end = 0, told_end = 0;
     std::map<std::int64_t, record_name> seen;  // by consumers
+    std::int64_t looked_at = 0;                // what the log says up to there has been compared with what clients were told
+    std::map<std::uint32_t, std::int64_t> last_of;  // session → the number of its record that was met last
+    std::int64_t log_start = 0;
+    // What the log has ever said and not let go of: the state has the newer part of it, the index the older one.
+    std::vector<metadata::indexed_range> ranges;
+    offset named_end{0};
   };
   record& of(record_name name) { return sessions_[name.session].records[name.number]; }
   void check_record(topic_partition where, std::int64_t at, byte_view value, record_name& name, bool& good);
+  bool look_at(topic_partition where, partition& p, const metadata::indexed_range& r);
+  void let_go(topic_partition where, partition& p, offset to);
   void check_partition(topic_partition where, const metadata::partition& p);
   awaitable<void> check_index(topic_partition where, const metadata::partition& p, metadata::range_index& index);
   awaitable<void> check_snapshots(metadata::metastore& store);
@@ -115,8 +144,12 @@ class checker {
   memory_store& objects_;
   metadata::state state_;  // what the log says, on a state machine of our own
   std::map<std::int64_t, std::uint64_t> digests_;  // by sequence
-  // What the log has ever said about living topics: the state lets go of it, the index must have it.
-  std::map<topic_partition, std::vector<metadata::indexed_range>> ranges_;
+  std::map<object_id, std::uint32_t> references_;  // of ranges of living topics
+  std::map<object_id, metadata::object_number> numbers_;     // of all that were ever committed
+  std::map<object_id, time_point> unreferenced_since_;
+  std::map<std::pair<std::string, topic_partition>, std::int64_t> told_starts_;  // by broker
+  std::set<topic_id> topic_ids_;
+  std::set<topic_id> blind_;  // topics that went in an entry that wrote to them
   std::deque<session> sessions_;
   std::map<topic_partition, partition> partitions_;
   std::map<std::string, std::int32_t> topics_;

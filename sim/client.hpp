@@ -40,6 +40,7 @@ YAKS_ANSWER(offset_commit);
 YAKS_ANSWER(offset_fetch);
 YAKS_ANSWER(create_topics);
 YAKS_ANSWER(delete_topics);
+YAKS_ANSWER(delete_records);
 YAKS_ANSWER(init_producer_id);
 #undef YAKS_ANSWER
 
@@ -122,6 +123,9 @@ struct client_world {
   bool stopping = false;                   // no new work
   event progress;                          // a client came to its end
   void did_one() { ++operations; }
+  awaitable<void> think() {
+    if (w.what.think > duration(0)) co_await rt.sleep_for(w.time.chance.between(duration(0), w.what.think));
+  }
 };
 
 class client {

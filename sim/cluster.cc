@@ -12,7 +12,7 @@
 
 namespace yaks::sim {
 namespace {
-constexpr std::uint16_t kafka_port = 9092;
+constexpr std::uint16_t kafka_port = 9092, peer_port = 7878;
 
 std::chrono::milliseconds ms(duration d) { return std::chrono::duration_cast<std::chrono::milliseconds>(d); }
 
@@ -38,12 +38,18 @@ config::settings settings_of(const scenario& s, std::int32_t node, const std::st
   c.read.memory_bytes = s.fetch_bytes;
   c.read.cache_bytes = s.cache_bytes;
   c.read.log_stale_after = ms(s.stale_after);
+  c.cache_peers.enabled = s.peers;
+  c.cache_peers.port = peer_port;
   c.cache_peers.heartbeat = ms(s.heartbeat);
   c.cache_peers.lease = ms(s.lease);
   c.materializer.interval = 100ms;
   c.materializer.batch_size = 100;
   c.materializer.read_model_interval = 1s;
   c.materializer.snapshot_entries = std::int64_t(s.snapshot_entries);
+  if (s.chunk_ranges > 0) c.materializer.chunk_ranges = std::int64_t(s.chunk_ranges);
+  c.upkeep.retention_interval = ms(s.retention_interval);
+  c.upkeep.delete_grace = ms(s.delete_grace);
+  c.upkeep.sweep_interval = ms(s.sweep_interval);
   return c;
 }
 
@@ -69,7 +75,10 @@ struct cluster::life {
     co_await store.open();
     co_await store.hold_node_id(node_id(settings.process.node_id), settings.cache_peers.lease);
     if (!stop.is_asked()) {
-      agent.emplace(rt, std::move(serving), store, objects, settings, metrics);
+      std::optional<peer_access> sharing;
+      if (settings.cache_peers.enabled)
+        sharing.emplace(net, net.listen({.host = settings.listener.host, .port = peer_port}), store.peer_secret());
+      agent.emplace(rt, std::move(serving), store, objects, settings, metrics, std::move(sharing));
       co_await agent->run(stop);
       agent.reset();
     }
@@ -92,6 +101,14 @@ struct cluster::life {
 cluster::cluster(world& w, wires& all, servers& s) : w_(w), wires_(all), servers_(s) {
   for (std::uint64_t i = 1; i <= w.what.agents; ++i)
     nodes_.push_back({.id = std::int32_t(i), .name = fmt::format("agent{}", i), .current = nullptr});
+  servers_.check.who_reads_by = [this](metadata::object_number object) -> std::string {
+    for (const auto& n : nodes_) {
+      if (!n.current || !n.current->agent || n.current->done) continue;
+      const auto& log = n.current->agent->log();
+      if (log.current().objects().contains(object) && servers_.check.state().agents().contains(log.self())) return n.name;
+    }
+    return "";
+  };
   w_.after_handler = [this](simulated_runtime& ran) { after_handler(ran); };
   w_.time.on_fault_point = [this](simulated_runtime& who, std::string_view where) { return at_fault_point(who, where); };
   for (auto& n : nodes_) start_later(n, w_.time.chance.between(0ms, 50ms));
@@ -105,6 +122,7 @@ void cluster::end() {
 
 cluster::~cluster() {
   end();
+  servers_.check.who_reads_by = {};
   w_.after_handler = {};
   w_.time.on_fault_point = {};
 }
@@ -330,6 +348,10 @@ void cluster::check(const node& n) const {
     if (bytes > most) w_.violation(fmt::format("memory: {} holds {} bytes of {}, and {} is the most", n.name, bytes, what, most));
   };
   auto text = l.metrics.text();
+  if (w_.what.peers) {
+    if (metric(text, "yaks_groupcache_peer_loads_total") > 0) w_.reached("a range from another agent's cache");
+    if (metric(text, "yaks_groupcache_peer_errors_total") > 0) w_.reached("another agent asked in vain");
+  }
   within("write buffer", metric(text, "yaks_buffer_bytes"), l.settings.write.buffer_bytes_max + (std::size_t(4) << 20));
   within("cache", metric(text, "yaks_cache_bytes"), l.settings.read.cache_bytes);
   within("fetches", metric(text, "yaks_fetch_memory_bytes"), l.settings.read.memory_bytes);
@@ -354,6 +376,7 @@ bool cluster::is_behind(const std::string& name) const {
 
 void cluster::check_all() {
   ++checks_;
+  if (checks_ % 40 == 0 && w_.what.sweep_interval > duration(0)) servers_.check.check_references();
   for (const auto& n : nodes_)
     if (n.current && n.current->agent && !n.current->done) check(n);
 }

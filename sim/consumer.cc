@@ -11,7 +11,7 @@
 namespace yaks::sim {
 using wire::error_code;
 
-consumer::consumer(client_world& all, std::string name) : client(all, std::move(name)) {}
+consumer::consumer(client_world& all, std::string name, bool by_id) : client(all, std::move(name)), by_id_(by_id) {}
 
 bool consumer::is_at_end() const {
   return std::ranges::all_of(places_, [&](const place& p) { return p.next >= all_.check.end_known(p.where); });
@@ -26,9 +26,11 @@ awaitable<void> consumer::run() {
     if (!all_.stopping && one_of(50)) {
       if (one_of(2)) {
         auto& p = places_[below(places_.size())];
-        if (p.next > 0) {
+        // Also to what is gone.
+        auto least = one_of(2) ? 0 : std::min(p.next, all_.check.log_start(p.where));
+        if (p.next > least) {
           all_.w.reached("a consumer that went back");
-          p.next -= std::int64_t(below(std::uint64_t(p.next) + 1));
+          p.next -= std::int64_t(below(std::uint64_t(p.next - least) + 1));
         }
       } else if (!co_await list_offsets(one_of(2) ? -1 : -2)) {
         co_await back_off();
@@ -44,9 +46,28 @@ awaitable<void> consumer::run() {
       co_await back_off();
       if (any_ && one_of(2)) any_->close();
     }
+    if (std::ranges::any_of(places_, &place::is_lost)) (void)co_await list_offsets(-2);
     if (!good || one_of(40)) (void)co_await refresh(all_.topics);
+    if (!all_.stopping) co_await all_.think();
   }
   close();
+}
+
+awaitable<void> consumer::read_to_end(std::string topic, topic_id id) {
+  places_.clear();
+  while (!co_await refresh({topic}) || find(topic, 0)->where.topic != id) {
+    co_await back_off();
+    if (any_ && one_of(2)) any_->close();
+  }
+  for (std::int32_t p = 0; p < partitions(topic); ++p) places_.push_back({.topic = topic, .partition = p, .where = {id, partition_index(p)}});
+  while (!is_at_end()) {
+    const auto* known = find(topic, std::int32_t(below(places_.size())));
+    if (known && co_await fetch_from(known->leader)) continue;
+    co_await back_off();
+    if (any_ && one_of(2)) any_->close();
+    if (std::ranges::any_of(places_, &place::is_lost)) (void)co_await list_offsets(-2);
+    (void)co_await refresh({topic});
+  }
 }
 
 awaitable<bool> consumer::fetch_from(std::int32_t leader) {
@@ -58,7 +79,7 @@ awaitable<bool> consumer::fetch_from(std::int32_t leader) {
   std::vector<place*> asked;
   std::vector<std::int64_t> from;
   struct promise {
-    std::int64_t end;
+    std::int64_t end, start;
   };
   std::vector<promise> promised;
   // Those that lag come first now and then, so that none starves behind a small max_bytes.
@@ -67,16 +88,16 @@ awaitable<bool> consumer::fetch_from(std::int32_t leader) {
     auto& p = places_[(first + i) % places_.size()];
     const auto* known = find(p.topic, p.partition);
     if (!known || known->leader != leader) continue;
-    if (request.topics.empty() || request.topics.back().topic != p.topic) request.topics.push_back({.topic = p.topic});
+    if (request.topics.empty() || request.topics.back().topic != p.topic) request.topics.push_back({.topic = p.topic, .topic_id = p.where.topic.value()});
     request.topics.back().partitions.push_back(
         {.partition = p.partition, .fetch_offset = p.next, .partition_max_bytes = one_of(4) ? 500 : 1 << 20});
     asked.push_back(&p);
     from.push_back(p.next);
-    promised.push_back({all_.check.end_known(p.where)});
+    promised.push_back({all_.check.end_known(p.where), all_.check.start_known(over->host(), p.where)});
   }
   if (asked.empty()) co_return false;
   if (all_.is_behind(over->host())) all_.w.reached("a fetch from a broker that is behind");
-  auto answer = co_await over->ask(11, request, std::chrono::milliseconds(request.max_wait_ms) + 5s);
+  auto answer = co_await over->ask(by_id_ ? 13 : 11, request, std::chrono::milliseconds(request.max_wait_ms) + 5s);
   if (!answer) {
     all_.w.reached("a fetch whose answer never came");
     co_return false;
@@ -93,11 +114,12 @@ awaitable<bool> consumer::fetch_from(std::int32_t leader) {
     for (const auto& d : t.partitions)
       for (std::size_t i = 0; i < asked.size(); ++i) {
         auto& p = *asked[i];
-        if (p.topic != t.topic || p.partition != d.partition_index) continue;
+        if ((by_id_ ? p.where.topic.value() != t.topic_id : p.topic != t.topic) || p.partition != d.partition_index) continue;
         ++found;
         all_.w.note(name_, std::uint64_t(d.error_code), std::uint64_t(d.high_watermark));
         if (d.error_code == error_code::none) {
           all_.check.told_end(p.where, d.high_watermark);
+          all_.check.told_start(over->host(), p.where, d.log_start_offset, promised[i].start);
           if (is_empty && d.high_watermark < promised[i].end)
             all_.w.violation(fmt::format("unseen: {} is told that {}-{} ends at {}, and before it asked the end was {}", name_, p.topic,
                                          p.partition, d.high_watermark, promised[i].end));
@@ -105,10 +127,13 @@ awaitable<bool> consumer::fetch_from(std::int32_t leader) {
             all_.w.violation(fmt::format("unseen: {} asks {}-{} for offset {}, which is there, and is given nothing", name_, p.topic, p.partition, from[i]));
           take(p, d, from[i]);
         } else if (d.error_code == error_code::offset_out_of_range) {
-          if (from[i] <= promised[i].end)
+          if (from[i] < all_.check.log_start(p.where)) {
+            all_.w.reached("a fetch of what is gone");
+            p.is_lost |= p.next == from[i];
+          } else if (from[i] <= promised[i].end)
             all_.w.violation(fmt::format("wrong denial: {} is told that offset {} of {}-{} is out of range", name_, from[i], p.topic, p.partition));
           good = false;
-        } else if (d.error_code == error_code::unknown_topic_or_partition) {
+        } else if (d.error_code == error_code::unknown_topic_or_partition || d.error_code == error_code::unknown_topic_id) {
           all_.w.violation(fmt::format("unseen: {} fetches from {}, which is there, and is told that it is not", name_, p.topic));
           good = false;
         } else {
@@ -166,8 +191,8 @@ awaitable<bool> consumer::list_offsets(std::int64_t timestamp) {
     if (request.topics.empty() || request.topics.back().name != p.topic) request.topics.push_back({.name = p.topic});
     request.topics.back().partitions.push_back({.partition_index = p.partition, .timestamp = timestamp});
   }
-  std::vector<std::int64_t> promised;
-  for (const auto& p : places_) promised.push_back(all_.check.end_known(p.where));
+  std::vector<std::int64_t> promised, starts;
+  for (const auto& p : places_) promised.push_back(all_.check.end_known(p.where)), starts.push_back(all_.check.start_known(over->host(), p.where));
   auto answer = co_await over->ask(7, request, 8s);
   if (!answer) co_return false;
   all_.did_one();
@@ -175,7 +200,7 @@ awaitable<bool> consumer::list_offsets(std::int64_t timestamp) {
   for (const auto& t : answer->topics)
     for (const auto& d : t.partitions)
       for (std::size_t i = 0; i < places_.size(); ++i) {
-        const auto& p = places_[i];
+        auto& p = places_[i];
         if (p.topic != t.name || p.partition != d.partition_index) continue;
         if (d.error_code == error_code::kafka_storage_error) {
           good = false;
@@ -186,8 +211,10 @@ awaitable<bool> consumer::list_offsets(std::int64_t timestamp) {
           if (d.offset < promised[i])
             all_.w.violation(fmt::format("unseen: {} is told that {}-{} ends at {}, and before it asked the end was {}", name_, p.topic, p.partition,
                                          d.offset, promised[i]));
-        } else if (d.offset != 0) {
-          all_.w.violation(fmt::format("wrong answer: {}-{} is said to begin at {}", p.topic, p.partition, d.offset));
+        } else {
+          all_.check.told_start(over->host(), p.where, d.offset, starts[i]);
+          // A broker that is behind may say where it began: then that is asked for, and denied.
+          if (std::exchange(p.is_lost, false)) p.next = std::max(p.next, d.offset);
         }
       }
   co_return good;

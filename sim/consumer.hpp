@@ -11,9 +11,11 @@
 namespace yaks::sim {
 class consumer : public client {
  public:
-  consumer(client_world& all, std::string name);
+  consumer(client_world& all, std::string name, bool by_id);
   // Until the world stops and everything that was ever acknowledged has been read.
   awaitable<void> run();
+  // All that is in this topic now, which stays meanwhile. A broker that is behind may still know an older one of that name.
+  awaitable<void> read_to_end(std::string topic, topic_id id);
 
  private:
   struct place {
@@ -21,6 +23,7 @@ class consumer : public client {
     std::int32_t partition = 0;
     topic_partition where;
     std::int64_t next = 0;
+    bool is_lost = false;  // what it wanted is gone: it begins where the partition does
   };
   awaitable<bool> fetch_from(std::int32_t leader);
   awaitable<bool> list_offsets(std::int64_t timestamp);
@@ -28,5 +31,6 @@ class consumer : public client {
   bool is_at_end() const;
 
   std::vector<place> places_;
+  bool by_id_;  // as newer clients name topics
 };
 }  // namespace yaks::sim

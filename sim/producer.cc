@@ -14,7 +14,7 @@ producer::producer(client_world& all, std::string name, bool idempotent) : clien
   resends_all_ = chance.below(2) == 0;
   in_flight_max_ = 1 + chance.below(5);
   queue_max_ = 1 + chance.below(8);
-  think_most_ = chance.below(2) == 0 ? 40ms : 8ms;
+  think_most_ = (chance.below(2) == 0 ? 40ms : 8ms) + all_.w.what.think;
   const records::compression_type kinds[] = {records::compression_type::none, records::compression_type::none,
                                              records::compression_type::none, records::compression_type::lz4,
                                              records::compression_type::snappy};

@@ -8,6 +8,7 @@
 #include "sim/cluster.hpp"
 #include "sim/consumer.hpp"
 #include "sim/producer.hpp"
+#include "sim/tenant.hpp"
 
 namespace yaks::sim {
 namespace {
@@ -63,6 +64,7 @@ class one_run {
 
  private:
   awaitable<void> main();
+  awaitable<void> until_nothing_is_left();
   awaitable<void> until(std::string what, std::function<bool()> is_so, duration patience);
   template <class Client>
   awaitable<void> live(Client& c) {
@@ -81,6 +83,7 @@ class one_run {
   std::deque<producer> producers_;
   std::deque<consumer> consumers_;
   std::deque<admin> admins_;
+  std::deque<tenant> tenants_;
   std::size_t ended_ = 0;
 };
 
@@ -96,26 +99,44 @@ awaitable<void> one_run::until(std::string what, std::function<bool()> is_so, du
   }
 }
 
+// Orphans are told by their age, and whoever frees space may have backed off.
+awaitable<void> one_run::until_nothing_is_left() {
+  auto deadline = rt_.now() + w_.what.upload_deadline + 2 * w_.what.sweep_interval + w_.what.delete_grace + 10min;
+  for (std::string left; !w_.failed() && !(left = servers_.check.left_behind()).empty(); co_await rt_.sleep_for(1s)) {
+    servers_.check.check_references();
+    if (rt_.now() >= deadline) {
+      w_.violation("left behind: " + left);
+      co_return;
+    }
+  }
+}
+
 awaitable<void> one_run::main() {
   const auto& s = w_.what;
   cluster_.begin_faults();
   admin first(clients_, "first");
   for (std::uint64_t i = 0; i < s.topics; ++i) {
     auto name = fmt::format("topic{}", i);
-    (void)co_await first.make_topic(name, std::int32_t(s.partitions));
+    std::map<std::string, std::string> configs;
+    if (s.retention_bytes > 0 && i % 2 == 0) configs["retention.bytes"] = std::to_string(s.retention_bytes);
+    if (s.retention_time > duration(0) && i % 2 == 1)
+      configs["retention.ms"] = std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(s.retention_time).count());
+    (void)co_await first.make_topic(name, std::int32_t(s.partitions), configs);
     clients_.topics.push_back(name);
   }
   first.close();
   for (std::uint64_t i = 0; i < s.idempotent_producers; ++i) producers_.emplace_back(clients_, fmt::format("idempotent{}", i), true);
   for (std::uint64_t i = 0; i < s.plain_producers; ++i) producers_.emplace_back(clients_, fmt::format("plain{}", i), false);
-  for (std::uint64_t i = 0; i < s.consumers; ++i) consumers_.emplace_back(clients_, fmt::format("consumer{}", i));
+  for (std::uint64_t i = 0; i < s.consumers; ++i) consumers_.emplace_back(clients_, fmt::format("consumer{}", i), i % 2 == 1);
   for (std::uint64_t i = 0; i < s.admins; ++i) admins_.emplace_back(clients_, fmt::format("admin{}", i));
+  for (std::uint64_t i = 0; i < s.tenants; ++i) tenants_.emplace_back(clients_, fmt::format("tenant{}", i));
   for (auto& p : producers_) tasks_.spawn(live(p));
   for (auto& c : consumers_) tasks_.spawn(live(c));
   for (auto& a : admins_) tasks_.spawn(live(a));
-  auto all = producers_.size() + consumers_.size() + admins_.size();
+  for (auto& t : tenants_) tasks_.spawn(live(t));
+  auto all = producers_.size() + consumers_.size() + admins_.size() + tenants_.size();
 
-  co_await until("clients come to nothing", [&] { return clients_.operations >= s.operations; }, 12h);
+  co_await until("clients come to nothing", [&] { return clients_.operations >= s.operations; }, 1h);
   if (w_.failed()) co_return;
   // The faults are over: everything must come to its end.
   cluster_.calm_down();
@@ -126,6 +147,7 @@ awaitable<void> one_run::main() {
   cluster_.check_all();
   co_await rt_.sleep_for(6s);  // the last requests of clients that gave up
   cluster_.check_at_rest();
+  if (s.sweep_interval > duration(0)) co_await until_nothing_is_left();
   co_await servers_.check.finish(servers_.any_session);
 }
 }  // namespace

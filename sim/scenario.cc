@@ -18,7 +18,7 @@ struct field {
 #define FIELD(kind_of, name) {#name, kind::kind_of, &scenario::name}
 const field fields[] = {
     FIELD(count, agents), FIELD(count, idempotent_producers), FIELD(count, plain_producers), FIELD(count, consumers),
-    FIELD(count, admins), FIELD(count, topics), FIELD(count, partitions), FIELD(count, operations), FIELD(count, seed), FIELD(flag, vary),
+    FIELD(count, admins), FIELD(count, tenants), FIELD(count, topics), FIELD(count, partitions), FIELD(count, operations), FIELD(count, seed), FIELD(flag, vary), FIELD(flag, peers),
     FIELD(interval, kill), FIELD(interval, stop), FIELD(interval, pause), FIELD(interval, cut),
     FIELD(interval, half_open), FIELD(interval, slow_link), FIELD(interval, clock_jump), FIELD(interval, log_outage),
     FIELD(interval, objects_outage), FIELD(time, pause_most), FIELD(time, outage_most), FIELD(time, down_most),
@@ -31,6 +31,8 @@ const field fields[] = {
     FIELD(time, stale_after), FIELD(time, heartbeat), FIELD(time, lease), FIELD(time, request_timeout),
     FIELD(count, flush_bytes), FIELD(count, buffer_bytes), FIELD(count, cache_bytes), FIELD(count, fetch_bytes),
     FIELD(count, snapshot_entries), FIELD(count, value_bytes), FIELD(time, patience),
+    FIELD(time, think), FIELD(count, chunk_ranges), FIELD(count, retention_bytes), FIELD(time, retention_time),
+    FIELD(time, retention_interval), FIELD(time, delete_grace), FIELD(time, sweep_interval),
 };
 #undef FIELD
 

@@ -21,8 +21,11 @@ namespace yaks::sim {
 struct scenario {
   // Who is there.
   std::uint64_t agents = 3, idempotent_producers = 3, plain_producers = 2, consumers = 2, admins = 1;
+  std::uint64_t tenants = 0;  // who make topics, fill, read, cut and delete them, and make others of the same names
   std::uint64_t topics = 2, partitions = 3;
   std::uint64_t operations = 3000;  // of all clients together, until the faults stop
+  duration think{};                 // clients rest for up to so long between two requests, besides what else they wait for
+  bool peers = false;               // agents give each other what they have cached
   bool vary = true;
 
   // What happens to processes and connections: mean times between two of a kind.
@@ -41,7 +44,11 @@ struct scenario {
   // The agents' settings.
   duration flush_interval = 50ms, upload_deadline = 30s, stale_after = 10s, heartbeat = 1s, lease = 4s, request_timeout = 5s;
   std::uint64_t flush_bytes = 64 << 10, buffer_bytes = 1 << 20, cache_bytes = 1 << 20, fetch_bytes = 4 << 20,
-                snapshot_entries = 300, value_bytes = 200;
+                snapshot_entries = 300, value_bytes = 200, chunk_ranges = 0;  // 0: the default
+  // What is not kept. Where there is a sweep_interval, what nobody refers to must be gone in the end.
+  std::uint64_t retention_bytes = 0;  // of every second topic; 0: all is kept
+  duration retention_time{};          // of the others; 0: all is kept
+  duration retention_interval = 5s, delete_grace = 60s, sweep_interval{};
 
   // How long after the faults everything must have come to its end.
   duration patience = 120s;

@@ -85,6 +85,8 @@ bool has_batches(byte_view payload) {
 servers::servers(world& of)
     : w(of), rt(of.time), log([this] { return w.time.wall_clock(); }), check(of, log, objects), any_session(rt, log, "the network"), tasks(rt.executor()) {
   rt.run(any_session.open());
+  log.mistakes.counts_one_too_few = w.what.bug == "counts_one_too_few";
+  log.mistakes.retires_at_once = w.what.bug == "retires_at_once";
 }
 
 void servers::shut_down() {
@@ -303,7 +305,14 @@ template <class Answer>
 awaitable<Answer> sim_metastore::ask(std::function<awaitable<Answer>()> what, log_error if_lost) {
   if (s_.log_is_away) co_return co_await refuse<Answer>(rt_, s_, failure(log_error::unavailable));
   auto* s = &s_;
-  co_return co_await call<Answer>(s_, rt_, reading(), failure(if_lost), [s, what, session = session_]() -> awaitable<Answer> {
+  auto way = reading();
+  if (if_lost == log_error::unknown && s_.w.drawn(s_.w.what.append_late)) {  // a write, which arrives when its writer is past it
+    s_.w.reached("a write into the index that happened late");
+    way.answered = false;
+    way.patience = s_.w.some_time(500ms);
+    way.there += way.patience + s_.w.some_time(s_.w.what.late_most);
+  }
+  co_return co_await call<Answer>(s_, rt_, way, failure(if_lost), [s, what, session = session_]() -> awaitable<Answer> {
     if (s->log_is_away || !session->is_open()) co_return failure(log_error::unavailable);
     co_return co_await what();
   });
@@ -493,7 +502,8 @@ awaitable<result<shared_bytes, object_error>> sim_objects::get(std::string key, 
 
 awaitable<result<std::vector<object_info>, object_error>> sim_objects::list(std::string prefix, time_point) {
   using answer = result<std::vector<object_info>, object_error>;
-  if (s_.objects_are_away) co_return co_await refuse<answer>(rt_, s_, failure(object_error::unavailable));
+  if (s_.objects_are_away || s_.w.drawn(s_.w.what.get_failed))
+    co_return co_await refuse<answer>(rt_, s_, failure(object_error::unavailable));
   auto* s = &s_;
   co_return co_await call<answer>(s_, rt_, {.there = travel()}, failure(object_error::unavailable),
                                   [=]() -> awaitable<answer> { co_return co_await s->objects.list(prefix, {}); });
@@ -501,9 +511,21 @@ awaitable<result<std::vector<object_info>, object_error>> sim_objects::list(std:
 
 awaitable<result<void, object_error>> sim_objects::remove(std::vector<std::string> keys, time_point) {
   using answer = result<void, object_error>;
-  if (s_.objects_are_away) co_return co_await refuse<answer>(rt_, s_, failure(object_error::unavailable));
+  auto& w = s_.w;
+  if (s_.objects_are_away || w.drawn(w.what.put_failed)) co_return co_await refuse<answer>(rt_, s_, failure(object_error::unavailable));
   auto* s = &s_;
-  co_return co_await call<answer>(s_, rt_, {.there = travel()}, failure(object_error::unknown), [=]() -> awaitable<answer> {
+  journey way{.there = travel(), .back = w.time.chance.between(500us, 3ms)};
+  if (w.drawn(w.what.put_answer_lost)) {
+    w.reached("a DELETE done and reported failed");
+    way.answered = false;
+    way.patience = w.some_time(1s);
+  } else if (w.drawn(w.what.put_late)) {
+    w.reached("a DELETE reported failed and done late");
+    way.answered = false;
+    way.patience = w.some_time(500ms);
+    way.there += way.patience + w.some_time(w.what.late_most);
+  }
+  co_return co_await call<answer>(s_, rt_, way, failure(object_error::unknown), [=]() -> awaitable<answer> {
     for (const auto& key : keys) s->check.removing(key);
     co_return co_await s->objects.remove(keys, {});
   });

@@ -15,6 +15,8 @@
 //   reads_stale        reads of the log's tail know nothing of the last second
 //   entries_swapped    one agent is given two entries in each other's place
 //   answers_stop       after a while the database answers nothing more
+//   counts_one_too_few the index counts one range too few in an object, now and then
+//   retires_at_once    the index says of objects that they may be deleted, whoever may still read them
 #pragma once
 #include <functional>
 #include <map>

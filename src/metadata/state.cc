@@ -252,6 +252,7 @@ outcome state::apply_command(const commit_object& c, changes& changed) {
   auto writer = agents_.find(writer_);  // gone if this very entry fenced it before
   bool too_late = writer == agents_.end() || age_ms > writer->second.registration.upload_deadline_ms ||
                   timestamp_ms(c.object.value().v7_unix_ms()) < upkeep_.swept_before;
+  if (mutated("a late commit accepted")) too_late = writer == agents_.end();
   std::uint64_t position = 0;
   std::size_t ranges = 0;
   object_number number = next_object_;

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <map>
 
+#include "base/mutation.hpp"
 #include "objects/object_key.hpp"
+#include "runtime/fault_points.hpp"
 
 namespace yaks::upkeep {
 namespace {
@@ -123,9 +125,11 @@ awaitable<bool> reclaimer::settle() {
   if (!released.empty())
     if (auto done = co_await index.release(*term, std::move(released)); !done) co_return failed("release objects", done.error());
 
+  maybe_fault(rt_, "after the index has followed, before the log says so");
   // Even an empty one: what went in the term before may not have been retired.
   auto settled = co_await log_.submit(std::move(command));
   if (!settled) co_return false;
+  maybe_fault(rt_, "after the log says so, before objects are retired");
   if (office_.held() != term) co_return false;
   auto retired = co_await index.retire(*term, log_.current().position().sequence, log_.log_time());
   if (!retired) co_return failed("retire objects", retired.error());
@@ -143,6 +147,7 @@ awaitable<std::optional<log_sequence>> reclaimer::read_by_all() {
   auto reports = co_await store_.reports();
   if (!reports) co_return std::nullopt;
   std::map<incarnation, log_sequence> reported(reports->begin(), reports->end());
+  if (mutated("readers not waited for")) co_return up_to;
   for (auto who : registered) {
     auto found = reported.find(who);
     up_to = std::min(up_to, found == reported.end() ? log_sequence(0) : found->second);
@@ -157,7 +162,8 @@ awaitable<std::optional<std::size_t>> reclaimer::delete_retired() {
   if (!term) co_return std::nullopt;
   auto up_to = co_await read_by_all();
   if (!up_to) co_return std::nullopt;
-  auto gone = co_await store_.index().retired(*up_to, log_.log_time() - ms(settings_.grace), settings_.keys_max);
+  auto grace_ms = mutated("grace skipped") ? 0 : ms(settings_.grace);
+  auto gone = co_await store_.index().retired(*up_to, log_.log_time() - grace_ms, settings_.keys_max);
   if (!gone) co_return std::nullopt;
   if (gone->empty()) co_return 0;
   std::vector<std::string> keys;
@@ -173,6 +179,7 @@ awaitable<std::optional<std::size_t>> reclaimer::delete_retired() {
     spdlog::warn("cannot delete {} objects that nobody refers to ({}); trying again", gone->size(), name(removed.error()));
     co_return std::nullopt;
   }
+  maybe_fault(rt_, "after objects are deleted, before they are forgotten");
   auto turn = office_.index_turns().next_turn();
   co_await turn.wait();
   if (office_.held() != term) co_return std::nullopt;  // whoever holds it now deletes them again, which is harmless

@@ -7,6 +7,8 @@
 #include <charconv>
 #include <set>
 
+#include "runtime/fault_points.hpp"
+
 namespace yaks::upkeep {
 namespace {
 // The name of an object of record data from its key; nothing where it is something else.
@@ -66,6 +68,7 @@ awaitable<bool> sweeper::begin() {
   metadata::sweep command{log_.log_time() - deadline_ms - std::chrono::duration_cast<std::chrono::milliseconds>(settings_.margin).count()};
   auto done = co_await log_.submit(command);
   if (!done) co_return false;
+  maybe_fault(rt_, "after an entry of a sweep, before anything is deleted");
   before_ = command.before;
   held_.clear();
   auto hold = [&](const auto& objects) {
