@@ -116,11 +116,18 @@ std::int64_t checker::start_known(const std::string& broker, topic_partition whe
   return found == told_starts_.end() ? 0 : found->second;
 }
 
+std::int64_t checker::start_known(topic_partition where) const {
+  auto found = partitions_.find(where);
+  return found == partitions_.end() ? 0 : found->second.told_start;
+}
+
 void checker::told_start(const std::string& broker, topic_partition where, std::int64_t start, std::int64_t promised) {
   if (start > log_start(where))
     world_.violation(fmt::format("phantom start: a client was told {}, and the log starts at {}", place(where, start), log_start(where)));
   if (start < promised)
     world_.violation(fmt::format("moved back: {} says that the log starts at {}, and had said {} before", broker, place(where, start), promised));
+  auto& told = partitions_[where].told_start;
+  told = std::max(told, start);
   auto& known = told_starts_[{broker, where}];
   known = std::max(known, start);
 }

@@ -78,6 +78,8 @@ class checker {
   // The log start that this broker has told somebody, and what a broker is asked for after that knows, too.
   void told_start(const std::string& broker, topic_partition where, std::int64_t start, std::int64_t promised);
   std::int64_t start_known(const std::string& broker, topic_partition where) const;
+  // The highest that any client has been told by anybody.
+  std::int64_t start_known(topic_partition where) const;
   // As the log says it now: what lies below is gone.
   std::int64_t log_start(topic_partition where) const;
   void topic_id_given(topic_id id);
@@ -126,7 +128,7 @@ class checker {
     std::map<std::int64_t, record_name> seen;  // by consumers
     std::int64_t looked_at = 0;                // what the log says up to there has been compared with what clients were told
     std::map<std::uint32_t, std::int64_t> last_of;  // session → the number of its record that was met last
-    std::int64_t log_start = 0;
+    std::int64_t log_start = 0, told_start = 0;
     // What the log has ever said and not let go of: the state has the newer part of it, the index the older one.
     std::vector<metadata::indexed_range> ranges;
     offset named_end{0};

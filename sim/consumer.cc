@@ -192,7 +192,7 @@ awaitable<bool> consumer::list_offsets(std::int64_t timestamp) {
     request.topics.back().partitions.push_back({.partition_index = p.partition, .timestamp = timestamp});
   }
   std::vector<std::int64_t> promised, starts;
-  for (const auto& p : places_) promised.push_back(all_.check.end_known(p.where)), starts.push_back(all_.check.start_known(over->host(), p.where));
+  for (const auto& p : places_) promised.push_back(all_.check.end_known(p.where)), starts.push_back(all_.check.start_known(p.where));
   auto answer = co_await over->ask(7, request, 8s);
   if (!answer) co_return false;
   all_.did_one();
@@ -213,7 +213,6 @@ awaitable<bool> consumer::list_offsets(std::int64_t timestamp) {
                                          d.offset, promised[i]));
         } else {
           all_.check.told_start(over->host(), p.where, d.offset, starts[i]);
-          // A broker that is behind may say where it began: then that is asked for, and denied.
           if (std::exchange(p.is_lost, false)) p.next = std::max(p.next, d.offset);
         }
       }
