@@ -110,7 +110,7 @@ result<std::vector<metadata::config_value>, verdict> difference(const config_kin
         return failure(verdict(error_code::invalid_request, fmt::format("Unknown config operation {}", int(c.what))));
     }
     if (auto why = kind.reject(c.name, value)) return failure(verdict(error_code::invalid_config, std::move(*why)));
-    after[std::string(c.name)] = std::move(value);
+    after[std::string(c.name)] = normal_config_value(*config, value);
   }
   if (auto why = kind.reject_all(after)) return failure(verdict(error_code::invalid_config, std::move(*why)));
   std::vector<metadata::config_value> changes;

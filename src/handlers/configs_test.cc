@@ -47,6 +47,8 @@ TEST(incremental_alter_configs, sets_removes_appends_and_subtracts_in_every_vers
     EXPECT_EQ(w.replica.current().find_topic(name)->settings.retention_ms, 5);
     EXPECT_EQ(co_await alter("retention.ms", remove, std::nullopt), error_code::none);
     EXPECT_EQ(co_await value_of(w, a_topic, name, "retention.ms"), "604800000");
+    EXPECT_EQ(co_await alter("segment.ms", set, " 7000 "), error_code::none);
+    EXPECT_EQ(co_await value_of(w, a_topic, name, "segment.ms"), "7000");
     EXPECT_EQ(co_await alter("cleanup.policy", append, "compact"), error_code::none);  // to the default
     EXPECT_EQ(co_await value_of(w, a_topic, name, "cleanup.policy"), "delete,compact");
     EXPECT_EQ(co_await alter("cleanup.policy", subtract, "delete"), error_code::none);

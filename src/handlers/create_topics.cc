@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <set>
 
 #include "handlers/handlers.hpp"
 #include "handlers/topics.hpp"
@@ -13,9 +14,10 @@ using wire::error_code;
 using topic_request = wire::create_topics_request::topic_entry;
 using topic_answer = wire::create_topics_response::topic_entry;
 
+// Of a request whose settings are good.
 config_values settings_of(const topic_request& t) {
   config_values set;
-  for (const auto& c : t.configs) set[std::string(c.name)] = *c.value;
+  for (const auto& c : t.configs) set[std::string(c.name)] = normal_config_value(*find_topic_config(c.name), *c.value);
   return set;
 }
 
@@ -39,6 +41,9 @@ result<std::int32_t, refusal> check(const services& s, const topic_request& t) {
         return failure(refusal{error_code::invalid_replica_assignment,
                                "a replica assignment names each partition from 0 on once, with at least one broker"});
       named[std::size_t(a.partition_index)] = true;
+      if (std::set<std::int32_t>(a.broker_ids.begin(), a.broker_ids.end()).size() != a.broker_ids.size())
+        return failure(refusal{error_code::invalid_replica_assignment,
+                               fmt::format("the assignment of partition {} names a broker twice", a.partition_index)});
     }
   } else {
     if (t.num_partitions == 0 || t.num_partitions < -1)
@@ -69,7 +74,7 @@ void describe(const services& s, topic_answer& answer, const topic_request& t, s
         {.name = std::string(config.name),
          .value = set.contains(config.name) ? set.find(config.name)->second : default_of(s.broker, config),
          .read_only = false,
-         .config_source = std::int8_t(set.contains(config.name) ? config_source::topic : default_source(config)),
+         .config_source = std::int8_t(set.contains(config.name) ? config_source::topic : default_source(s.broker, config)),
          .is_sensitive = false});
 }
 }  // namespace
@@ -110,7 +115,7 @@ awaitable<wire::create_topics_response> create_topics(services& s, const wire::c
       continue;
     }
     auto command = new_topic(s, t.name, *checked);
-    for (const auto& c : t.configs) command.configs.push_back({std::string(c.name), std::string(*c.value)});
+    for (auto& [name, value] : settings_of(t)) command.configs.push_back({name, value});
     out.topic_id = command.id.value();
     places.push_back(answer.topics.size() - 1);
     partitions.push_back(*checked);

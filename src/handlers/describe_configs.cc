@@ -10,6 +10,7 @@
 #include "handlers/pieces.hpp"
 #include "handlers/topics.hpp"
 #include "model/topic_config.hpp"
+#include "model/topic_name.hpp"
 
 namespace yaks::handlers {
 namespace {
@@ -42,11 +43,12 @@ void describe(const services& s, resource_answer& answer, const wire::describe_c
     config_entry entry;
     entry.name = config.name;
     entry.value = is_set ? found->second : fallback;
-    entry.config_source = std::int8_t(is_set ? source : default_source(config));
+    entry.config_source = std::int8_t(is_set ? source : default_source(s.broker, config));
     entry.config_type = std::int8_t(config.type);
     if (is_set) entry.synonyms.push_back({entry.name, entry.value, std::int8_t(source)});
     if (!config.broker_name.empty())
-      entry.synonyms.push_back({std::string(config.broker_name), fallback, std::int8_t(default_source(config))});
+      entry.synonyms.push_back(
+          {std::string(config.broker_name), fallback, std::int8_t(default_source(s.broker, config))});
     add(answer, request, std::move(entry), config.documentation);
   }
 }
@@ -89,8 +91,8 @@ void describe_broker(const services& s, resource_answer& answer, const wire::des
   for (auto table : {topic_configs(), group_configs()})
     for (const auto& config : table)
       if (!config.broker_name.empty())
-        all.emplace(config.broker_name,
-                    known{config.type, default_of(s.broker, config), config.documentation, default_source(config)});
+        all.emplace(config.broker_name, known{config.type, default_of(s.broker, config), config.documentation,
+                                              default_source(s.broker, config)});
   for (const auto& [name, k] : all) {
     if (!is_wanted(asked, name)) continue;
     config_entry entry;
@@ -129,6 +131,9 @@ awaitable<wire::describe_configs_response> describe_configs(services& s, const w
         describe(s, out, request, asked, topic_configs(), topic->configs, config_source::topic);
       else if (!is_current)
         refuse(out, error_code::request_timed_out, "the metadata log cannot be read at the moment");
+      else if (!is_valid_topic_name(asked.resource_name))
+        refuse(out, error_code::invalid_topic_exception,
+               fmt::format("'{}' is no name of a topic", asked.resource_name));
       else
         refuse(out, error_code::unknown_topic_or_partition,
                fmt::format("The topic '{}' does not exist.", asked.resource_name));

@@ -31,7 +31,6 @@ enum class config_source : std::int8_t { topic = 1, static_broker = 4, default_v
 enum class resource_type : std::int8_t { topic = 2, broker = 4, client_metrics = 16, group = 32 };
 
 // What holds where the topic does not say: a setting of the agent for some of them, else the table's default.
-inline bool is_agent_setting(const resource_config& c) { return c.name == "max.message.bytes" || c.name == "yaks.flush.interval.ms"; }
 inline std::string default_of(const broker_settings& b, const resource_config& c) {
   if (c.name == "max.message.bytes") return std::to_string(b.message_bytes_max);
   if (c.name == "yaks.flush.interval.ms") return std::to_string(b.flush_interval_ms);
@@ -39,8 +38,10 @@ inline std::string default_of(const broker_settings& b, const resource_config& c
   if (c.name == "retention.bytes") return std::to_string(b.retention_bytes);
   return std::string(c.default_value);
 }
-inline config_source default_source(const resource_config& c) {
-  return is_agent_setting(c) ? config_source::static_broker : config_source::default_value;
+// What the environment changed is the broker's. What it left alone is nobody's: kafka-topics lists the settings of a topic that
+// are not defaults, and those of every topic would be among them.
+inline config_source default_source(const broker_settings& b, const resource_config& c) {
+  return default_of(b, c) == default_of(broker_settings(), c) ? config_source::default_value : config_source::static_broker;
 }
 
 // What came of a command about topics.

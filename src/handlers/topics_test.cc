@@ -207,6 +207,7 @@ TEST(create_topics, refuses_with_kafkas_codes_topic_by_topic) {
     add("assigned", -1, -1).assignments = {{0, {1, 2}}, {1, {2, 1}}};
     add("both", 2, 1).assignments = {{0, {1}}};
     add("hole", -1, -1).assignments = {{0, {1}}, {2, {1}}};
+    add("repeated", -1, -1).assignments = {{0, {1, 1}}};
     add("enormous", 2'000'000, 1);
     using e = error_code;
     std::vector<error_code> expected{e::none,
@@ -220,6 +221,7 @@ TEST(create_topics, refuses_with_kafkas_codes_topic_by_topic) {
                                      e::invalid_config,
                                      e::none,
                                      e::invalid_request,
+                                     e::invalid_replica_assignment,
                                      e::invalid_replica_assignment,
                                      e::invalid_partitions};
     auto a = co_await w.ask(7, r);
@@ -293,7 +295,8 @@ TEST(describe_configs, lists_all_with_defaults_in_every_version) {
                    {4, "1", std::nullopt},
                    {4, "99", std::nullopt},
                    {2, "t", std::vector<std::string_view>{"retention.ms"}},
-                   {77, "x", std::nullopt}};
+                   {77, "x", std::nullopt},
+                   {2, "no name", std::nullopt}};
     auto a = co_await w.ask(v, r);
     EXPECT_EQ(a.results[0].configs.size(), topic_configs().size());
     for (const auto& c : a.results[0].configs)
@@ -308,6 +311,10 @@ TEST(describe_configs, lists_all_with_defaults_in_every_version) {
     EXPECT_EQ(a.results[3].error_code, error_code::invalid_request);
     EXPECT_EQ(a.results[4].configs.size(), 1u);
     EXPECT_EQ(a.results[5].error_code, error_code::invalid_request);
+    EXPECT_EQ(a.results[6].error_code, error_code::invalid_topic_exception);
+    // kafka-topics lists all of a topic's settings that are not defaults: what nobody has changed is one.
+    for (const auto& c : a.results[0].configs)
+      if (c.name != "cleanup.policy") EXPECT_EQ(c.config_source, 5) << c.name;
   });
 }
 

@@ -120,6 +120,12 @@ std::string_view trimmed(std::string_view s) {
   return s;
 }
 
+std::string in_lower_case(std::string_view s) {
+  std::string lower(s);
+  std::ranges::transform(lower, lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; });
+  return lower;
+}
+
 std::string_view type_name(config_type type) {
   switch (type) {
     case boolean:
@@ -206,10 +212,8 @@ std::optional<std::string> fault_of(const resource_config& config, std::string_v
       return std::nullopt;
     }
     case boolean: {
-      std::string lower(trimmed(value));
-      std::ranges::transform(lower, lower.begin(),
-                             [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; });
-      if (!is_one_of(lower, config.allowed)) return fmt::format("must be one of: {}", config.allowed);
+      if (!is_one_of(in_lower_case(trimmed(value)), config.allowed))
+        return fmt::format("must be one of: {}", config.allowed);
       return std::nullopt;
     }
     case string:
@@ -264,6 +268,32 @@ const resource_config* find_group_config(std::string_view name) {
   return find(groups, name);
 }
 
+std::string normal_config_value(const resource_config& config, std::string_view value) {
+  value = trimmed(value);
+  switch (config.type) {
+    case boolean:
+      return in_lower_case(value);
+    case integer:
+    case short_integer:
+    case long_integer:
+    case real:
+      if (value.starts_with('+')) value.remove_prefix(1);
+      return std::string(value);
+    case list: {
+      std::string items;
+      all_items(value, [&](std::string_view item) {
+        if (!items.empty()) items += ',';
+        items += item;
+        return true;
+      });
+      return items;
+    }
+    case string:
+      return std::string(value);
+  }
+  return std::string(value);
+}
+
 std::optional<std::string> reject_topic_config(std::string_view name, std::string_view value) {
   const auto* config = find_topic_config(name);
   if (!config) return fmt::format("Unknown topic config name: {}", name);
@@ -298,8 +328,9 @@ std::string configs_as_markdown() {
       std::string allowed(c.allowed);
       for (std::size_t at = 0; (at = allowed.find('|', at)) != allowed.npos; at += 4) allowed.replace(at, 1, " or ");
       for (std::size_t at = 0; (at = allowed.find(',', at)) != allowed.npos; at += 2) allowed.replace(at, 1, ", ");
-      text += fmt::format("| `{}` | {} | {} | {} |\n", c.name, c.default_value.empty() ? "" : fmt::format("`{}`", c.default_value),
-                          allowed, c.documentation);
+      text +=
+          fmt::format("| `{}` | {} | {} | {} |\n", c.name,
+                      c.default_value.empty() ? "" : fmt::format("`{}`", c.default_value), allowed, c.documentation);
     }
     text += "\n";
   }

@@ -45,6 +45,10 @@ const resource_config* find_group_config(std::string_view name);
 
 using config_values = std::map<std::string, std::string, std::less<>>;
 
+// A value that may be set as it is kept and shown: Kafka forgives spaces around values, a plus before numbers and TRUE, and
+// clients that read settings back do not.
+std::string normal_config_value(const resource_config& config, std::string_view value);
+
 // Nothing where the value may be set; else a sentence that says why not.
 std::optional<std::string> reject_topic_config(std::string_view name, std::string_view value);
 std::optional<std::string> reject_group_config(std::string_view name, std::string_view value);

@@ -96,6 +96,23 @@ TEST(topic_config, accepts_and_refuses_what_kafka_does) {
   EXPECT_GT(verdicts, 1000u);
 }
 
+// Shown as Apache Kafka 4.3.1 shows what was set so: a client that parses " 5000 " as a number fails.
+TEST(topic_config, values_are_kept_as_kafka_shows_them) {
+  auto normal = [](std::string_view name, std::string_view value) {
+    EXPECT_FALSE(reject_topic_config(name, value)) << value;
+    return normal_config_value(*find_topic_config(name), value);
+  };
+  EXPECT_EQ(normal("retention.ms", " 5000 "), "5000");
+  EXPECT_EQ(normal("retention.ms", "+5"), "5");
+  EXPECT_EQ(normal("retention.ms", "-1"), "-1");
+  EXPECT_EQ(normal("min.cleanable.dirty.ratio", " 0.25"), "0.25");
+  EXPECT_EQ(normal("preallocate", "TRUE"), "true");
+  EXPECT_EQ(normal("message.timestamp.type", " LogAppendTime "), "LogAppendTime");
+  EXPECT_EQ(normal("cleanup.policy", " compact , delete"), "compact,delete");
+  EXPECT_EQ(normal("cleanup.policy", ""), "");
+  EXPECT_EQ(normal("leader.replication.throttled.replicas", "*"), "*");
+}
+
 TEST(topic_config, unknown_names_and_contradictions_are_refused) {
   EXPECT_TRUE(reject_topic_config("no.such.setting", "1"));
   EXPECT_TRUE(reject_group_config("no.such.setting", "1"));
