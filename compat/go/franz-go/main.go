@@ -77,11 +77,17 @@ func main() {
 		committed[int(o.Partition)] = o.At
 	})
 	CheckOffsets("commit", "committed offsets", counts, committed)
-	CheckGroup("classic group", acknowledged, func() Member { return join(ctx) }, func() Record {
+	produceOne := func() Record {
 		one := &kgo.Record{Topic: Topic, Value: []byte("later")}
 		Must(producer.ProduceSync(ctx, one).FirstErr(), "one more record")
-		return Record{Partition: int(one.Partition), Offset: one.Offset}
-	})
+		record := Record{Partition: int(one.Partition), Offset: one.Offset}
+		acknowledged = append(acknowledged, record)
+		return record
+	}
+	CheckGroup("classic group", acknowledged, func() Member { return join(ctx, "classic") }, produceOne)
+	CheckGroup("consumer group (KIP-848)", acknowledged, func() Member {
+		return join(ctx, "consumer", kgo.ServerSideBalancer(), kgo.Balancers(kgo.StickyBalancer()))
+	}, produceOne)
 	producer.Close()
 
 	OK("franz-go", "github.com/twmb/franz-go")
@@ -94,7 +100,7 @@ type member struct {
 	share  map[int]bool
 }
 
-func join(ctx context.Context) *member {
+func join(ctx context.Context, protocol string, more ...kgo.Opt) *member {
 	m := &member{ctx: ctx, share: map[int]bool{}}
 	change := func(owned bool) func(context.Context, *kgo.Client, map[string][]int32) {
 		return func(_ context.Context, _ *kgo.Client, partitions map[string][]int32) {
@@ -105,9 +111,10 @@ func join(ctx context.Context) *member {
 			}
 		}
 	}
-	client, err := kgo.NewClient(kgo.SeedBrokers(Bootstrap), kgo.ConsumerGroup(Group+"-members"), kgo.ConsumeTopics(Topic),
+	options := append(more, kgo.SeedBrokers(Bootstrap), kgo.ConsumerGroup(Group+"-"+protocol), kgo.ConsumeTopics(Topic),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableAutoCommit(),
 		kgo.OnPartitionsAssigned(change(true)), kgo.OnPartitionsRevoked(change(false)), kgo.OnPartitionsLost(change(false)))
+	client, err := kgo.NewClient(options...)
 	Must(err, "member")
 	m.client = client
 	return m
