@@ -93,7 +93,18 @@ awaitable<wire::metadata_response> metadata(services& s, const wire::metadata_re
     answer.topics.push_back(describe(topic, request.include_topic_authorized_operations));
   };
   if (wants_all) {
-    for (const auto& [name, topic] : s.log.current().topics_by_name()) add(*topic);
+    pieces made(s);
+    const auto& topics = s.log.current().topics_by_name();
+    for (auto next = topics.begin(); next != topics.end();) {
+      std::string last;  // of a piece; between two of them topics come and go
+      for (std::size_t n = 0; n < partitions_per_piece && next != topics.end(); ++n, ++next) {
+        add(*next->second);
+        last = next->first;
+      }
+      if (next == topics.end()) break;
+      co_await made.next(partitions_per_piece + 1);
+      next = topics.upper_bound(last);
+    }
     co_await describe_partitions(s, std::move(near), answer, std::move(described));
     co_return answer;
   }

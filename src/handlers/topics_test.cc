@@ -2,6 +2,8 @@
 // version. Method: frames through the dispatcher of a whole agent in virtual time.
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "handlers/test_broker.hpp"
 #include "model/topic_config.hpp"
 
@@ -117,6 +119,35 @@ TEST(metadata, a_huge_answer_holds_up_nobody) {
     EXPECT_EQ(order.size(), 6u);
     std::vector<std::string> last(order.end() - 3, order.end());
     EXPECT_EQ(last, (std::vector<std::string>{"huge", "huge", "huge"}));
+  });
+}
+
+// The list of topics is made in pieces, too: each is in it once, also where some come and go in between.
+TEST(metadata, more_topics_than_a_piece_has) {
+  broker_world w;
+  w.play([&]() -> awaitable<void> {
+    constexpr std::size_t many = 2 * partitions_per_piece + 100;
+    std::vector<metadata::create_topic> all;
+    for (std::size_t i = 0; i < many; ++i) {
+      auto high = w.rt.random(), low = w.rt.random();
+      all.push_back({.id = topic_id(uuid::v4(high, low)), .name = "t" + std::to_string(100'000 + i), .partitions = 1});
+    }
+    (void)co_await w.replica.submit_all(all);
+    wire::metadata_response answer;
+    task_group asking(w.rt.executor());
+    auto ask = [&]() -> awaitable<void> { answer = co_await w.ask(12, wire::metadata_request{.topics = std::nullopt}); };
+    auto body = [&]() -> awaitable<void> {
+      asking.spawn(ask());
+      // The last of the first piece, where the second one goes on.
+      (void)co_await w.replica.submit(metadata::delete_topic{all[partitions_per_piece - 1].id});
+      while (asking.size() > 0) co_await w.rt.sleep_for(1ms);
+    };
+    co_await run_then_close(body(), asking);
+    std::set<std::string> names;
+    for (const auto& t : answer.topics) names.insert(std::string(*t.name));
+    EXPECT_EQ(names.size(), answer.topics.size());
+    EXPECT_GE(names.size(), many - 1);
+    EXPECT_TRUE(names.contains(all.front().name) && names.contains(all.back().name));
   });
 }
 

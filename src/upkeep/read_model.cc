@@ -10,6 +10,7 @@ namespace yaks::upkeep {
 namespace {
 // Part of a key: PostgreSQL's may have 2,704 bytes.
 constexpr std::size_t group_name_bytes_max = 1000;
+constexpr std::size_t looked_at_at_once = 10'000;
 }  // namespace
 
 read_model_writer::read_model_writer(runtime& rt, metadata::metastore& store, metadata::replica& log, const membership::members& members,
@@ -84,15 +85,16 @@ awaitable<bool> read_model_writer::begin() {
   co_return true;
 }
 
-// The comparison of everything, a piece at a time.
+// The comparison of everything, a piece at a time: a millisecond also where most partitions have nothing in them.
 void read_model_writer::look_around(std::size_t rows) {
+  std::size_t looks = looked_at_at_once;
   const auto& topics = log_.current().topics_by_name();
   auto topic = topics.lower_bound(*comparing_);
   if (topic != topics.end() && topic->first != *comparing_) comparing_partition_ = 0;
-  for (; topic != topics.end() && rows > 0; ++topic, comparing_partition_ = 0) {
+  for (; topic != topics.end() && rows > 0 && looks > 0; ++topic, comparing_partition_ = 0) {
     const auto& t = *topic->second;
     if (comparing_partition_ == 0) dirty_.topics.insert(t.id);
-    for (; comparing_partition_ < t.partitions.size() && rows > 0; ++comparing_partition_) {
+    for (; comparing_partition_ < t.partitions.size() && rows > 0 && looks > 0; ++comparing_partition_, --looks) {
       if (t.partitions[comparing_partition_].high_watermark == offset(0)) continue;  // has no row
       dirty_.partitions.insert({t.id, partition_index(std::int32_t(comparing_partition_))});
       --rows;
