@@ -3,7 +3,8 @@
 altogether, and nothing that is still kept goes.
 Method: on each kind of storage a topic that keeps a few MiB per partition is filled with many times as much (--mib, 192 by default)
 while the stored bytes are measured all the time; the newest records are read back, a reader at the old start is sent on. Then an
-agent is killed, the topic is deleted, and `yaks storage` has to show an empty bucket.
+agent is killed, the topic is deleted, and `yaks storage` has to show an empty bucket, but for an object that another topic shares until that
+one is gone, too.
 """
 import argparse
 import json
@@ -78,7 +79,16 @@ def shows(store, mib):
 
     agent.kill()
     agent.start()
-    lib.check(kafka_client.Client(agent.port).delete_topic(TOPIC) == 0, f"{store}: the topic is deleted by an agent that was killed and is back")
+    client = kafka_client.Client(agent.port)
+    client.create_topic("other")
+    client.produce_to_all([TOPIC, "other"], {TOPIC: PARTITIONS, "other": 1})  # in one request: in one object
+    lib.check(client.delete_topic(TOPIC) == 0, f"{store}: the topic is deleted by an agent that was killed and is back")
+    if store != "embedded":
+        lib.wait_until(f"{store}: the object that it shares with another topic is all that is left", 60 + GRACE_S,
+                       lambda: sum(size["objects"] for size in storage(agent)["sizes"]) == 1)
+        live = storage(agent)["live"]
+        lib.check(live["objects"] == 1 and 0 < live["gone_bytes"] < live["bytes"], f"{store}: and what it held of the deleted one is shown: {live}")
+    lib.check(client.delete_topic("other") == 0, f"{store}: the other topic is deleted, too")
     lib.wait_until(f"{store}: a deleted topic leaves nothing in the bucket", 60 + GRACE_S, lambda: stored_bytes(agent) == 0)
     if store != "embedded":
         rows = agent.sql("select (select count(*) from yaks.range_chunks), (select count(*) from yaks.objects)")
