@@ -71,6 +71,9 @@ const clockSeconds = (s) => new Date(s * 1000).toLocaleTimeString([], {hour: "2-
 // Where bytes are round: 1, 2, 4, … and not 1000.
 export const byteSteps = Array.from({length: 50}, (_, i) => 2 ** i);
 
+// In seconds. uPlot's own go from 1 to 5 minutes, and a narrow chart of 5 minutes then has one time under it.
+const timeSteps = [60, 120, 300, 600, 900, 1200, 1800, 3600];
+
 // A card with a chart over time. `lines`: [{name, color: a CSS variable, of: total => number or null}], `show`: a number as text.
 export class Chart {
   constructor({title, lines, show, least = 1, most = null, note = "", hint = "", steps = null}) {
@@ -100,10 +103,10 @@ export class Chart {
     const grid = css("--grid"), text = css("--dim"), font = "11px system-ui, sans-serif";
     const axis = {stroke: text, font, grid: {stroke: grid, width: 1}, ticks: {show: false}};
     this.plot = new uPlot({
-      width: this.width(), height: this.height(), legend: {show: false}, padding: [8, 6, 0, 0],
+      width: this.width(), height: this.height(), legend: {show: false}, padding: [8, 18, 0, 0],  // half a time's width on the right
       cursor: {y: false, points: {size: 6}, drag: {x: false, y: false}, sync: {key: "all"}},
       scales: {x: {time: true}, y: {range: (u, low, high) => [0, this.most ?? Math.max((high || 0) * 1.12, this.least)]}},
-      axes: [{...axis, values: (u, splits) => splits.map(clock), space: 64, size: 26, grid: {show: false}},
+      axes: [{...axis, incrs: timeSteps, values: (u, splits) => splits.map(clock), space: 52, size: 26, grid: {show: false}},
         {...axis, ...(this.steps ? {incrs: this.steps} : {}), values: (u, splits) => splits.map((v) => this.show(v)), size: 62, space: 34}],
       series: [{}, ...this.lines.map((line) => ({
         stroke: css("--" + line.color), width: 1.75, points: {show: false}, spanGaps: false,
