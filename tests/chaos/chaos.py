@@ -437,18 +437,21 @@ class Cluster:
             except subprocess.TimeoutExpired:
                 return False
 
-        while not self.over.is_set():
-            number += 1
-            name = f"passing-{number}"
-            if not yaks("topics", "create", name, "--partitions", "3", "--config", f"retention.ms={chance.choice([1000, 2000])}"):
-                continue
-            for _ in range(chance.choice([2, 5, 10])):
-                if self.over.is_set():
-                    return
-                yaks("produce", name, lines="".join(f"{i} {'x' * chance.randrange(500)}\n" for i in range(50)))
-                self.wait(chance.choice([0, 0.2, 1]))
-            if chance.random() < 0.7 and yaks("topics", "delete", name):
-                self.topics_gone += 1
+        try:
+            while not self.over.is_set():
+                number += 1
+                name = f"passing-{number}"
+                if not yaks("topics", "create", name, "--partitions", "3", "--config", f"retention.ms={chance.choice([1000, 2000])}"):
+                    continue
+                for _ in range(chance.choice([2, 5, 10])):
+                    if self.over.is_set():
+                        return
+                    yaks("produce", name, lines="".join(f"{i} {'x' * chance.randrange(500)}\n" for i in range(50)))
+                    self.wait(chance.choice([0, 0.2, 1]))
+                if chance.random() < 0.7 and yaks("topics", "delete", name):
+                    self.topics_gone += 1
+        except Exception as error:  # else it would go unseen that nothing came and went
+            self.problems.append(f"topics that come and go ended: {error!r}")
 
     FREED = ("yaks_objects_deleted_total", "yaks_orphans_deleted_total", "yaks_retention_trims_total", "yaks_sweep_passes_total",
              "yaks_snapshots_total")
