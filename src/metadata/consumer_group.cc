@@ -6,6 +6,7 @@
 #include "base/bytes.hpp"
 #include "base/check.hpp"
 #include "base/endian.hpp"
+#include "base/mutation.hpp"
 #include "metadata/assignors.hpp"
 #include "metadata/digest.hpp"
 #include "metadata/groups.hpp"
@@ -103,7 +104,7 @@ void reconcile(consumer_group& g, const std::string& id, consumer_member& m, con
   partitions keep, revoke;
   for (const auto& p : m.assigned) (target.contains(p) ? keep : revoke).insert(p);
   m.assigned = std::move(keep);
-  if (!revoke.empty() && (!owned || intersects(revoke, *owned))) {
+  if (!revoke.empty() && (!owned || intersects(revoke, *owned)) && !mutated("partition assigned before it is revoked")) {
     m.revoking = std::move(revoke);
     m.phase = reconcile_phase::unrevoked;
     m.revoke_by = now + m.rebalance_timeout_ms;
@@ -429,11 +430,12 @@ void groups::remove_consumer(const std::string& name, group& all, const std::str
   set_revoke_timer(name, all, now);
 }
 
-// A static member that was away is back under another id.
+// A static member is back under another id.
 void groups::rename_consumer(const std::string& name, consumer_group& g, const std::string& old_id, const std::string& id) {
   auto node = g.members.extract(old_id);
   drop_home(name, old_id, node.mapped().home);
-  for (const auto& p : node.mapped().assigned) g.owners[p] = id;
+  for (const auto* set : {&node.mapped().assigned, &node.mapped().revoking})
+    for (const auto& p : *set) g.owners[p] = id;
   node.key() = id;
   g.members.insert(std::move(node));
   if (auto target = g.target.extract(old_id)) {
@@ -525,7 +527,10 @@ void groups::become_classic_group(const std::string& name, group& all, moment no
     m.session_timeout_ms = old.session_timeout_ms;
     m.rebalance_timeout_ms = old.rebalance_timeout_ms;
     m.protocols = old.classic;
-    m.assignment = write_assignment(old.assigned, 0, now.all);
+    // What it has to give up it reads still, until it joins again.
+    auto reads = old.assigned;
+    reads.insert(old.revoking.begin(), old.revoking.end());
+    m.assignment = write_assignment(reads, 0, now.all);
     m.home = old.home;
     m.has_synced = true;
     m.content = content_hash(m);
@@ -553,7 +558,9 @@ join_outcome groups::join_consumer_group(const std::string& name, group& all, co
   auto id = c.member.empty() ? c.new_member : c.member;
   const auto* known = c.instance ? g.static_member(*c.instance) : nullptr;
   if (c.member.empty() && !c.instance && c.needs_member_id) return refuse(group_error::member_id_required, id);
-  if (known && *known != id) {
+  // Whoever starts again with the classic protocol takes the place of the one before, of either protocol, which is fenced.
+  bool takes_over = known && *known != id;
+  if (takes_over) {
     if (!c.member.empty()) return refuse(group_error::fenced_instance_id, id);
     rename_consumer(name, g, std::string(*known), id);
   }
@@ -562,8 +569,16 @@ join_outcome groups::join_consumer_group(const std::string& name, group& all, co
   bool is_new_epoch = at == g.members.end();
   if (is_new_epoch) at = g.members.emplace(id, consumer_member{.instance = c.instance}).first;
   auto& m = at->second;
-  if (!is_new_epoch && !m.is_classic() && m.epoch != left_for_now) return refuse(group_error::unknown_member_id, id);
-  if (m.epoch == left_for_now) m.epoch = 0;
+  if (!is_new_epoch && !m.is_classic()) {
+    if (!takes_over && m.epoch != left_for_now) return refuse(group_error::unknown_member_id, id);
+    m.epoch = 0;
+    if (!m.regex.empty()) is_new_epoch = true;
+    m.regex.clear();
+    m.assignor.clear();
+    std::erase_if(g.regexes, [&](const auto& r) {
+      return std::ranges::none_of(g.members, [&](const auto& other) { return other.second.regex == r.first; });
+    });
+  }
   m.client_id = c.client_id;
   m.client_host = c.client_host;
   m.session_timeout_ms = c.session_timeout_ms;
@@ -589,7 +604,8 @@ sync_outcome groups::sync_consumer_group(const std::string& name, group& all, co
   const auto* protocol = common_protocol(g, m.classic);
   if ((c.protocol_type && *c.protocol_type != "consumer") || !protocol || (c.protocol && *c.protocol != protocol->name))
     return refuse(group_error::inconsistent_group_protocol);
-  if (m.epoch < g.target_epoch) return refuse(group_error::rebalance_in_progress);
+  // Where it has to let go of something first, it has joined already, and learns here of what.
+  if (m.epoch < g.target_epoch && m.phase != reconcile_phase::unrevoked) return refuse(group_error::rebalance_in_progress);
   edit keep(*this, name, all);
   set_home(name, at->first, m.home, m.session_timeout_ms, now);
   auto read = read_subscription(protocol->metadata, now.all);

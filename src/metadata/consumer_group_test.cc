@@ -248,9 +248,14 @@ TEST_F(consumer_rules, a_classic_group_becomes_one_of_consumers_and_back) {
   EXPECT_EQ(consumers().members.at("k").assigned.size(), 3u);
   beat("a");
   EXPECT_EQ(has("a"), 0u);
-  // And again, owning three: the others are free.
   std::vector<std::int32_t> kept;
   for (const auto& p : consumers().members.at("k").assigned) kept.push_back(p.partition.value());
+  auto told = apply(sync_group{.group = "g", .member = "k", .instance = {}, .generation = joined.answer.generation, .protocol_type = {},
+                               .protocol = "cooperative-sticky", .assignments = {}, .request = ++requests});
+  EXPECT_EQ(told.answer.error, group_error::none) << "else it never learns what to let go of";
+  EXPECT_EQ(told.answer.assignment, assignment_of(kept));
+  EXPECT_EQ(check(joined.answer.generation), group_error::rebalance_in_progress);
+  // And again, owning three: the others are free.
   joined = apply(classic("k", kept));
   EXPECT_EQ(joined.answer.generation, 2);
   auto synced = apply(sync_group{.group = "g", .member = "k", .instance = {}, .generation = 2, .protocol_type = {}, .protocol = "cooperative-sticky",
@@ -268,6 +273,66 @@ TEST_F(consumer_rules, a_classic_group_becomes_one_of_consumers_and_back) {
   EXPECT_EQ(check(group().generation), group_error::rebalance_in_progress);
   EXPECT_TRUE(apply(classic("k", kept)).waits);
   EXPECT_EQ(group().phase, group_phase::completing_rebalance);
+}
+
+TEST_F(consumer_rules, a_classic_member_has_what_it_has_not_let_go_of_when_the_protocol_changes_back_and_forth) {
+  auto classic = [&](std::string member, std::vector<std::int32_t> owned) {
+    return join_group{.group = "g", .member = std::move(member), .new_member = "k", .client_id = "c", .client_host = "/h",
+                      .session_timeout_ms = 10'000, .rebalance_timeout_ms = 60'000, .protocol_type = "consumer",
+                      .protocols = {{"cooperative-sticky", subscription(owned)}}, .request = ++requests, .members_max = 10};
+  };
+  apply(classic("", {}));
+  apply(sync_group{.group = "g", .member = "k", .instance = {}, .generation = 1, .protocol_type = {}, .protocol = {},
+                   .assignments = {{"k", assignment_of({0, 1, 2, 3, 4, 5})}}, .request = ++requests});
+  beat("a");
+  apply(classic("k", {0, 1, 2, 3, 4, 5}));
+  EXPECT_EQ(consumers().members.at("k").revoking.size(), 3u);
+  apply(beat_of("a", -1));
+  clients.erase("a");
+  ASSERT_FALSE(group().consumer);
+  beat("a");
+  ASSERT_TRUE(group().consumer);
+  EXPECT_EQ(consumers().members.at("k").assigned.size(), 6u) << "it reads all of them";
+  EXPECT_EQ(has("a"), 0u);
+}
+
+TEST_F(consumer_rules, a_static_member_that_comes_again_with_the_classic_protocol_takes_its_old_place) {
+  beat("a");
+  auto with_instance = join_of("b");
+  with_instance.instance = "i";
+  with_instance.topics.reset();
+  with_instance.regex = "t.*";
+  with_instance.regex_matches = {"t"};
+  apply(with_instance);
+  beat("a"), beat("a");
+  auto c = beat_of("b", 2);
+  c.instance = "i";
+  c.owned = std::vector<topic_partition>{};
+  EXPECT_EQ(apply(c).assignment.size(), 3u);
+  c.owned = apply(c).assignment;
+  // Three of b's are to go to another one, and it has not let go of them yet.
+  beat("d");
+  apply(c);
+  EXPECT_FALSE(consumers().members.at("b").revoking.empty());
+
+  std::string metadata("\0\0\0\0\0\1\0\1t\xff\xff\xff\xff", 13);
+  auto again = [&](std::string new_id) {
+    return join_group{.group = "g", .member = "", .new_member = std::move(new_id), .instance = "i", .client_id = "c", .client_host = "/h",
+                      .session_timeout_ms = 10'000, .rebalance_timeout_ms = 10'000, .protocol_type = "consumer",
+                      .protocols = {{"range", metadata}}, .request = ++requests, .members_max = 100};
+  };
+  auto joined = apply(again("b2"));
+  EXPECT_EQ(joined.answer.error, group_error::none);
+  EXPECT_EQ(joined.answer.member, "b2");
+  EXPECT_FALSE(consumers().members.contains("b"));
+  EXPECT_TRUE(consumers().members.at("b2").revoking.empty()) << "who starts has let go of everything";
+  EXPECT_TRUE(consumers().regexes.empty());
+  EXPECT_TRUE(log.state().groups().home_of("g", "b2"));
+  EXPECT_EQ(log.state().groups().homes().at(home).count({"g", "b2"}), 1u) << "its session is judged";
+  c.member = "b";
+  EXPECT_EQ(apply(c).error, group_error::fenced_instance_id);
+  EXPECT_EQ(apply(again("b3")).answer.member, "b3");
+  EXPECT_EQ(consumers().members.size(), 3u);
 }
 
 TEST_F(consumer_rules, a_group_of_another_type_stays_what_it_is) {
