@@ -288,7 +288,11 @@ void write_metadata(const std::filesystem::path& root) {
       {"take_upkeep", {m::take_upkeep{3}}},
       {"trim_partitions",
        {m::trim_partitions{1, {{a_topic, partition_index(0), offset(0), offset(6), offset(3), 100}}}}},
-      {"settle_upkeep", {m::settle_upkeep{1, {{{a_topic, partition_index(0)}, offset(3)}}, {another_topic}, {1, 2}}}},
+      {"settle_upkeep", {m::settle_upkeep{1, {{{a_topic, partition_index(0)}, offset(3)}}, {another_topic}, {1, 2}, {}}}},
+      {"merge_object",
+       {m::merge_object{1, object_id(uuid::v7(1'700'000'000'000, 5, 6)), 300,
+                        {{a_topic, partition_index(0), 0, offset(0), offset(6), 0, 200}, {a_topic, partition_index(1), 2, offset(3), offset(6), 200, 100}}}}},
+      {"settle_upkeep-merges", {m::settle_upkeep{1, {}, {}, {1, 2}, {7, 9}}}},
       {"sweep", {m::sweep{begun}}},
       {"enable_format", {m::enable_format{1}}},
       {"several", {m::allocate_producer_ids{1}, a_commit(0), m::delete_topic{another_topic}}},
@@ -414,15 +418,19 @@ void write_upkeep(const std::filesystem::path& root) {
   const auto& p = *h.state.find_partition({a_topic, partition_index(0)});
   auto begin = p.ranges[0].base_offset, first = p.ranges[0].end_offset(), second = p.ranges[1].end_offset();
   h.add(0, {m::advance_index{{{a_topic, partition_index(0), first, 0}}}});
+  h.add(0, {m::merge_object{1, object_id(uuid::v7(h.time.value(), 8, 9)), 100, {{a_topic, partition_index(0), 0, begin, first, 0, 100}}}});
+  keep("merging");
+  h.add(0, {m::settle_upkeep{1, {}, {}, {}, {h.state.merges().empty() ? 1 : h.state.merges().begin()->first}}});
+  keep("merged");
   h.add(0, {m::trim_partitions{1, {{a_topic, partition_index(0), begin, second, first, 100}}}});
   keep("trimmed");
   h.add(1, {m::take_upkeep{0}, m::take_upkeep{1}, m::sweep{h.time}});
-  h.add(1, {m::settle_upkeep{2, {{{a_topic, partition_index(0)}, second}}, {}, {1, 2, 3, 4}}});
+  h.add(1, {m::settle_upkeep{2, {{{a_topic, partition_index(0)}, second}}, {}, {1, 2, 3, 4}, {}}});
   keep("settled");
   h.add(0, {a_commit(1, 12)});  // swept
   h.add(1, {m::delete_topic{a_topic}});
   keep("all-released");
-  h.add(1, {m::settle_upkeep{2, {}, {a_topic}, {1, 2, 3, 4, 5}}});
+  h.add(1, {m::settle_upkeep{2, {}, {a_topic}, {1, 2, 3, 4, 5, 6}, {}}});
   keep("all-settled");
 }
 

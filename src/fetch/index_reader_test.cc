@@ -46,6 +46,12 @@ struct watched_index final : metadata::range_index {
   }
   answer_of<void> trim(term t, std::vector<metadata::index_trim> what) override { return inner.trim(t, std::move(what)); }
   answer_of<bool> drop(term t, topic_id topic, std::size_t most) override { return inner.drop(t, topic, most); }
+  answer_of<void> replace(term t, metadata::indexed_object into, std::vector<metadata::moved_ranges> parts) override {
+    return inner.replace(t, into, std::move(parts));
+  }
+  answer_of<metadata::index_page> read(topic_partition where, offset from, std::size_t most) override {
+    return inner.read(where, from, most);
+  }
   answer_of<void> release(term t, std::vector<metadata::indexed_object> objects) override {
     return inner.release(t, std::move(objects));
   }

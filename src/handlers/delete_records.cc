@@ -26,6 +26,7 @@ error_code code_of_move(const result<metadata::log_start_outcome, metadata::subm
     case metadata::apply_error::withheld:
     case metadata::apply_error::wrong_term:
     case metadata::apply_error::format_not_known:
+    case metadata::apply_error::ranges_changed:
       break;  // outcomes of other commands
   }
   return error_code::unknown_server_error;

@@ -25,6 +25,7 @@ error_code code_of(metadata::apply_error error) {
     case metadata::apply_error::offset_out_of_range:
     case metadata::apply_error::wrong_term:
     case metadata::apply_error::format_not_known:
+    case metadata::apply_error::ranges_changed:
     case metadata::apply_error::withheld: break;  // outcomes of other commands
   }
   return error_code::unknown_server_error;

@@ -60,6 +60,7 @@ inline wire::error_code code_of(const result<metadata::simple_outcome, metadata:
     case metadata::apply_error::offset_out_of_range:
     case metadata::apply_error::wrong_term:
     case metadata::apply_error::format_not_known:
+    case metadata::apply_error::ranges_changed:
     case metadata::apply_error::withheld: break;  // outcomes of other commands
   }
   return error_code::unknown_server_error;

@@ -64,8 +64,16 @@ built_object build_object(object_id id, const std::vector<produced_batch>& batch
   // Not the bytes of the footer: they are known only after this is in it.
   built.commit.object_bytes = built.bytes;
 
+  auto footer = object_footer(built.commit);
+  built.crc32c = records::crc32c(footer.view(), built.crc32c);
+  built.bytes += footer.size();
+  built.segments.push_back(std::move(footer));
+  return built;
+}
+
+shared_bytes object_footer(const metadata::command& says) {
   metadata::entry_writer footer;
-  footer.add(built.commit);
+  footer.add(says);
   auto body = footer.take();
   auto tail = chunk::make(body.size() + object_trailer_bytes);
   std::memcpy(tail->data(), body.data(), body.size());
@@ -73,11 +81,7 @@ built_object build_object(object_id id, const std::vector<produced_batch>& batch
   store_big_endian(trailer, std::uint32_t(body.size()));
   store_big_endian(trailer + 4, records::crc32c(body.view()));
   std::memcpy(trailer + 8, magic.data(), magic.size());
-  byte_view all(tail->data(), tail->size());
-  built.crc32c = records::crc32c(all, built.crc32c);
-  built.bytes += all.size();
-  built.segments.push_back(shared_bytes(tail, all));
-  return built;
+  return {tail, byte_view(tail->data(), tail->size())};
 }
 
 std::optional<metadata::commit_object> read_footer(byte_view end) {

@@ -37,6 +37,9 @@ struct built_object {
 
 built_object build_object(object_id id, const std::vector<produced_batch>& batches);
 
+// Footer and trailer of an object that the command puts into the log: a commit_object or a merge_object.
+shared_bytes object_footer(const metadata::command& says);
+
 // What the footer of an object says, from its last bytes (all of the footer and the trailer must be there): nullopt where
 // they are not those of a whole object.
 std::optional<metadata::commit_object> read_footer(byte_view end_of_object);

@@ -36,6 +36,7 @@ produce_error error_of(metadata::apply_error error) {
     case metadata::apply_error::topic_exists:
     case metadata::apply_error::wrong_term:
     case metadata::apply_error::format_not_known:
+    case metadata::apply_error::ranges_changed:
     case metadata::apply_error::invalid_partitions:
     case metadata::apply_error::offset_out_of_range: break;
   }

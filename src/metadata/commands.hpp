@@ -306,7 +306,29 @@ struct settle_upkeep {
   std::vector<std::pair<topic_partition, offset>> trims;
   std::vector<topic_id> drops;
   std::vector<std::uint64_t> objects;  // by number
+  std::vector<std::uint64_t> merges;   // by the number of the merged object
   bool operator==(const settle_upkeep&) const = default;
+};
+
+// The ranges of [from, to) of a partition, one after the other: so they lie in the object of a merge.
+struct merged_part {
+  topic_id topic;
+  partition_index partition;
+  std::uint32_t generation = 0;  // of the partition's index when they were read; another one voids the merge
+  offset from, to;               // where ranges begin and end
+  std::uint64_t position = 0;    // in the object, in bytes
+  std::uint64_t bytes = 0;
+  bool operator==(const merged_part&) const = default;
+};
+
+// Ranges of the index lie in one uploaded object from here on, instead of in those that they came in. Void as a whole where any of
+// them is not as its author read it. The index follows (state::merges), and only then may the objects of before go.
+struct merge_object {
+  std::uint64_t term = 0;
+  object_id object;
+  std::uint64_t object_bytes = 0;
+  std::vector<merged_part> parts;  // no partition twice
+  bool operator==(const merge_object&) const = default;
 };
 
 // No object whose name has a time before this is ever committed from here on: those that nobody refers to may go.
@@ -319,7 +341,8 @@ using command = std::variant<register_agent, fence_agent, create_topic, delete_t
                              alter_topic_configs, commit_object, allocate_producer_ids, commit_group_offsets, advance_index,
                              alter_group_configs, move_log_start,
                              join_group, sync_group, leave_group, move_home, expire_member, fire_group_timer,
-                             remove_group_data, consumer_heartbeat, take_upkeep, trim_partitions, settle_upkeep, sweep, enable_format>;
+                             remove_group_data, consumer_heartbeat, take_upkeep, trim_partitions, settle_upkeep, sweep, enable_format,
+                             merge_object>;
 
 // ---- outcomes ------------------------------------------------------------------------------------------------------
 
@@ -335,6 +358,7 @@ enum class apply_error {
   offset_out_of_range,     // above the high watermark
   wrong_term,              // another agent has taken the upkeep
   format_not_known,        // by an agent that is registered, or not by the log yet
+  ranges_changed,          // a merge names ranges that are not in the index any more, or in another way
   withheld,                // record_count was 0: its writer had given it up (or it lies beyond 4 GiB of its object)
 };
 

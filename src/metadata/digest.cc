@@ -70,6 +70,20 @@ std::uint64_t hash_of_format(std::uint32_t enabled) {
   return enabled == oldest_log_format ? 0 : item_hash("format").number(std::uint64_t(enabled)).value();
 }
 
+std::uint64_t hash_of_merge(object_number number, const std::vector<merged_part>& parts) {
+  item_hash h("merge");
+  h.number(number);
+  for (const auto& p : parts)
+    h.id(p.topic.value())
+        .number(std::int64_t(p.partition.value()))
+        .number(std::uint64_t(p.generation))
+        .number(p.from.value())
+        .number(p.to.value())
+        .number(p.position)
+        .number(p.bytes);
+  return h.value();
+}
+
 std::uint64_t hash_of(const upkeep_term& t) {
   if (t == upkeep_term{}) return 0;
   return item_hash("upkeep").number(t.number).id(t.holder.value()).number(t.swept_before.value()).value();

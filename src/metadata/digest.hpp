@@ -44,6 +44,7 @@ std::uint64_t hash_of_released(object_number number, const object& o);
 std::uint64_t hash_of_trim(topic_partition at, offset to);
 std::uint64_t hash_of_drop(topic_id id);
 std::uint64_t hash_of_format(std::uint32_t enabled);
+std::uint64_t hash_of_merge(object_number number, const std::vector<merged_part>& parts);
 std::uint64_t hash_of(const upkeep_term& t);
 std::uint64_t hash_of(std::string_view group, topic_partition at, const committed_offset& o);
 std::uint64_t hash_of(std::string_view group, const config_values& set);

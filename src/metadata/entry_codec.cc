@@ -36,6 +36,7 @@ enum class section : std::uint64_t {
   trim_partitions = 31,
   settle_upkeep = 32,
   sweep = 33,
+  merge_object = 34,
   enable_format = 40,
 };
 inline constexpr std::uint64_t location_object = 0;  // 1 is kept for bytes that travel in the entry itself
@@ -93,6 +94,9 @@ section kind_of(const enable_format&) {
 }
 section kind_of(const sweep&) {
   return section::sweep;
+}
+section kind_of(const merge_object&) {
+  return section::merge_object;
 }
 
 section kind_of(const join_group&) {
@@ -585,6 +589,10 @@ void put(out& to, const settle_upkeep& c) {
   to.number(c.objects.size());
   std::int64_t number = 0;
   for (auto o : c.objects) to.delta(number, std::int64_t(o));
+  if (c.merges.empty()) return;
+  to.number(c.merges.size());
+  number = 0;
+  for (auto o : c.merges) to.delta(number, std::int64_t(o));
 }
 void get(in& from, settle_upkeep& c) {
   c.term = from.number();
@@ -599,6 +607,49 @@ void get(in& from, settle_upkeep& c) {
   c.objects.resize(from.count(1));
   std::int64_t number = 0;
   for (auto& o : c.objects) o = std::uint64_t(from.delta(number));
+  if (from.left.empty()) return;
+  c.merges.resize(from.count(1));
+  number = 0;
+  for (auto& o : c.merges) o = std::uint64_t(from.delta(number));
+}
+
+void put(out& to, const std::vector<merged_part>& parts) {
+  to.number(parts.size());
+  for (const auto& p : parts) {
+    to.id(p.topic.value());
+    to.signed_number(p.partition.value());
+    to.number(p.generation);
+    std::int64_t at = 0;
+    to.delta(at, p.from.value());
+    to.delta(at, p.to.value());
+    to.number(p.position);
+    to.number(p.bytes);
+  }
+}
+void get(in& from, std::vector<merged_part>& parts) {
+  parts.resize(from.count(22));
+  for (auto& p : parts) {
+    p.topic = topic_id(from.id());
+    p.partition = partition_index(from.narrow<std::int32_t>());
+    p.generation = from.narrow<std::uint32_t>();
+    std::int64_t at = 0;
+    p.from = offset(from.delta(at));
+    p.to = offset(from.delta(at));
+    p.position = from.number();
+    p.bytes = from.number();
+  }
+}
+void put(out& to, const merge_object& c) {
+  to.number(c.term);
+  to.id(c.object.value());
+  to.number(c.object_bytes);
+  put(to, c.parts);
+}
+void get(in& from, merge_object& c) {
+  c.term = from.number();
+  c.object = object_id(from.id());
+  c.object_bytes = from.number();
+  get(from, c.parts);
 }
 
 void put(out& to, const sweep& c) {
@@ -730,6 +781,9 @@ std::vector<command> decode_entry(byte_view payload) {
         continue;
       case section::settle_upkeep:
         commands.push_back(get_command<settle_upkeep>(body));
+        continue;
+      case section::merge_object:
+        commands.push_back(get_command<merge_object>(body));
         continue;
       case section::sweep:
         commands.push_back(get_command<sweep>(body));

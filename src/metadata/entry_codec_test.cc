@@ -77,7 +77,7 @@ class command_maker {
 
  public:
   command any() {
-    switch (random_() % 24) {
+    switch (random_() % 25) {
       case 0:
         return register_agent{id<node_id>(),
                               number<std::uint32_t>(),
@@ -150,7 +150,13 @@ class command_maker {
         return settle_upkeep{number<std::uint64_t>(), list([&] {
                                return std::pair(topic_partition{id<topic_id>(), id<partition_index>()}, id<offset>());
                              }),
-                             list([&] { return id<topic_id>(); }), list([&] { return number<std::uint64_t>(); })};
+                             list([&] { return id<topic_id>(); }), list([&] { return number<std::uint64_t>(); }),
+                             list([&] { return number<std::uint64_t>(); })};
+      case 23:
+        return merge_object{number<std::uint64_t>(), id<object_id>(), number<std::uint64_t>(), list([&] {
+                              return merged_part{id<topic_id>(), id<partition_index>(), number<std::uint32_t>(), id<offset>(),
+                                                 id<offset>(),   number<std::uint64_t>(), number<std::uint64_t>()};
+                            })};
       case 21:
         return sweep{id<timestamp_ms>()};
       case 22:
@@ -368,6 +374,23 @@ TEST(entry_codec, the_bytes_of_format_1) {
             "131801670101020304050647089112131415161718010100016d"
             "29080167010178010131"
             "2b130102030405064708911213141516171802d804");
+  EXPECT_EQ(decode_entry(entry_of(commands).view()), commands);
+}
+
+TEST(entry_codec, the_bytes_of_a_merge) {
+  uuid one = uuid::v4(0x0102030405060708, 0x1112131415161718), two = uuid::v7(1'700'000'000'000, 3, 4);
+  std::vector<command> commands{
+      merge_object{3, object_id(two), 1000, {{topic_id(one), partition_index(2), 5, offset(100), offset(400), 0, 700},
+                                             {topic_id(one), partition_index(4), 0, offset(0), offset(9), 700, 300}}},
+      settle_upkeep{.term = 3, .trims = {}, .drops = {}, .objects = {7}, .merges = {300, 302}},
+      settle_upkeep{.term = 3, .trims = {}, .drops = {}, .objects = {7}, .merges = {}}};  // as it was before there were merges
+  EXPECT_EQ(hex(entry_of(commands).view()),
+            "01"
+            "454503018bcfe5680070038000000000000004e807"
+            "02010203040506470891121314151617180405c801d80400bc05"
+            "0102030405064708911213141516171808000012bc05ac02"
+            "4109030000010e02d80404"
+            "4105030000010e");
   EXPECT_EQ(decode_entry(entry_of(commands).view()), commands);
 }
 

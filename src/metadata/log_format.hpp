@@ -8,5 +8,6 @@
 
 namespace yaks::metadata {
 inline constexpr std::uint32_t oldest_log_format = 1;
-inline constexpr std::uint32_t newest_log_format = 1;
+inline constexpr std::uint32_t merging_log_format = 2;  // merge_object
+inline constexpr std::uint32_t newest_log_format = 2;
 }  // namespace yaks::metadata

@@ -1,5 +1,7 @@
 #include "metadata/range_chunk.hpp"
 
+#include <limits>
+
 #include "base/check.hpp"
 #include "metadata/fields.hpp"
 
@@ -48,5 +50,30 @@ std::optional<std::vector<range>> decode_ranges(offset base, object_number first
   }
   if (ranges.empty()) return std::nullopt;
   return ranges;
+}
+
+std::optional<std::vector<std::vector<range>>> merged_chunks(std::span<const std::vector<range>> chunks, offset from, offset to,
+                                                             object_number into, std::uint64_t position, std::uint64_t bytes) {
+  std::vector<range> all;
+  for (const auto& c : chunks) all.insert(all.end(), c.begin(), c.end());
+  auto next = from;
+  for (auto& r : all) {
+    if (r.end_offset() <= from || r.base_offset >= to) continue;
+    if (r.base_offset != next || r.end_offset() > to || r.bytes > bytes) return std::nullopt;
+    next = r.end_offset();
+    r.object = into;
+    r.position = std::uint32_t(position);
+    position += r.bytes;
+    bytes -= r.bytes;
+  }
+  if (next != to || bytes != 0 || position > std::numeric_limits<std::uint32_t>::max()) return std::nullopt;
+  for (std::size_t i = 1; i < all.size(); ++i)
+    if (all[i].base_offset != all[i - 1].end_offset()) return std::nullopt;
+  // As even as can be: a rest of a few ranges would be a chunk for ever.
+  std::vector<std::vector<range>> out;
+  auto count = (all.size() + ranges_per_chunk_max - 1) / ranges_per_chunk_max;
+  for (std::size_t i = 0; i < count; ++i)
+    out.emplace_back(all.begin() + std::ptrdiff_t(all.size() * i / count), all.begin() + std::ptrdiff_t(all.size() * (i + 1) / count));
+  return out;
 }
 }  // namespace yaks::metadata

@@ -35,6 +35,46 @@ TEST(range_chunk, round_trips_and_is_small) {
   EXPECT_LE(encode_ranges(hundred).size(), 1'600u);
 }
 
+TEST(range_chunk, a_merge_moves_what_it_names_and_changes_nothing_else) {
+  std::mt19937_64 random(3);
+  for (int i = 0; i < 200; ++i) {
+    auto all = some_ranges(random, 1 + random() % 350);
+    all[random() % all.size()].batch_count |= 1u << 31;  // has_append_time
+    std::vector<std::vector<range>> chunks;
+    for (std::size_t at = 0; at < all.size();) {
+      auto n = std::min(all.size() - at, std::size_t(1 + random() % 120));
+      chunks.emplace_back(all.begin() + std::ptrdiff_t(at), all.begin() + std::ptrdiff_t(at + n));
+      at += n;
+    }
+    auto first = random() % all.size(), last = first + 1 + random() % (all.size() - first);
+    auto from = all[first].base_offset, to = all[last - 1].end_offset();
+    std::uint64_t bytes = 0, position = 777;
+    auto wanted = all;
+    for (auto r = first; r < last; ++r) {
+      wanted[r].object = 9'000;
+      wanted[r].position = std::uint32_t(position + bytes);
+      bytes += all[r].bytes;
+    }
+    auto merged = merged_chunks(chunks, from, to, 9'000, position, bytes);
+    ASSERT_TRUE(merged.has_value());
+    std::vector<range> got;
+    for (const auto& c : *merged) {
+      EXPECT_LE(c.size(), ranges_per_chunk_max);
+      got.insert(got.end(), c.begin(), c.end());
+    }
+    EXPECT_EQ(got, wanted);
+    EXPECT_EQ(merged->size(), (all.size() + ranges_per_chunk_max - 1) / ranges_per_chunk_max);
+    // Of ranges that are others than those that were read, nothing becomes of it.
+    EXPECT_FALSE(merged_chunks(chunks, from, to, 9'000, position, bytes + 1));
+    EXPECT_FALSE(merged_chunks(chunks, from, to, 9'000, position, bytes - 1));
+    EXPECT_FALSE(merged_chunks(chunks, from, to, 9'000, (std::uint64_t(1) << 32) - bytes + 1, bytes));
+    EXPECT_FALSE(merged_chunks(chunks, from + -1, to, 9'000, position, bytes));
+    EXPECT_FALSE(merged_chunks(chunks, from, to + 1, 9'000, position, bytes));
+    if (all[last - 1].record_count > 1) EXPECT_FALSE(merged_chunks(chunks, from, to + -1, 9'000, position, bytes));
+    EXPECT_FALSE(merged_chunks(std::span(chunks).first(0), from, to, 9'000, position, bytes));
+  }
+}
+
 TEST(range_chunk, cut_bytes_never_read_beyond_and_never_agree) {
   std::mt19937_64 random(2);
   auto ranges = some_ranges(random, 5);

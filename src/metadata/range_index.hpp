@@ -1,6 +1,7 @@
 // The index of byte ranges: what the state no longer holds. Kept by the metastore as chunks (range_chunk.hpp), written by the
 // materializer, read by fetches below the state's tail, and by people with SQL.
 #pragma once
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -44,6 +45,27 @@ struct index_trim {
   std::vector<range> rest;
 };
 
+// The ranges of [from, to) of a partition, and where in an object they lie from here on, one after the other.
+struct moved_ranges {
+  topic_partition where;
+  offset from, to;
+  std::uint64_t position = 0, bytes = 0;
+};
+
+// Of an object, for whoever decides about merging.
+struct object_use {
+  indexed_object what;
+  std::uint64_t live_bytes = 0;  // of the ranges of the index that lie in it; 0: not known (counted since a later schema)
+  bool is_released = false;      // else the state holds more
+  bool is_merged = false;        // made of ranges of other objects
+  // Most of it is kept for nobody.
+  bool is_sparse(double live_ratio) const { return is_released && live_bytes > 0 && double(live_bytes) < live_ratio * double(what.bytes); }
+};
+struct index_page {
+  std::vector<std::vector<range>> chunks;  // consecutive
+  std::map<object_number, object_use> objects;  // every object that they name
+};
+
 // What is known of objects, by what may become of them.
 struct object_totals {
   struct sum {
@@ -51,6 +73,7 @@ struct object_totals {
   };
   sum live;      // the index or the state refers to them
   sum waiting;   // nobody does: they go after the grace
+  sum merged;    // of the live ones, those made of ranges of others
   timestamp_ms oldest_waiting = no_timestamp;  // since when
 };
 
@@ -81,6 +104,11 @@ class range_index {
   virtual awaitable<result<void, log_error>> trim(std::uint64_t term, std::vector<index_trim> what) = 0;
   // Forgets a topic that is deleted, at most so many chunks at a time. True: nothing of it is left. Again is fine.
   virtual awaitable<result<bool, log_error>> drop(std::uint64_t term, topic_id topic, std::size_t chunks_max) = 0;
+  // The ranges that `parts` name lie in `into` from here on; all else of them is as it was. All or nothing; where the index knows
+  // `into` already, this was done before, and nothing happens. Ranges that are not there are a bug: `refused`.
+  virtual awaitable<result<void, log_error>> replace(std::uint64_t term, indexed_object into, std::vector<moved_ranges> parts) = 0;
+  // The chunks of a partition from the one that holds `from` on, in order, at most so many.
+  virtual awaitable<result<index_page, log_error>> read(topic_partition where, offset from, std::size_t chunks_max) = 0;
   // The state holds no range of these objects any more.
   virtual awaitable<result<void, log_error>> release(std::uint64_t term, std::vector<indexed_object> objects) = 0;
   // Objects that are gone and not retired are retired, with an entry that was appended after they went. Answers how many.

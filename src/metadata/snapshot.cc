@@ -11,7 +11,7 @@ namespace yaks::metadata {
 namespace {
 constexpr std::string_view magic = "YAKSSNP1";
 // Numbers are for ever.
-enum class part : std::uint64_t { counters = 1, agents = 2, brokers = 3, objects = 4, topic = 5, group = 6, expiries = 7, groups = 8, group_configs = 20, upkeep = 30, format = 40 };
+enum class part : std::uint64_t { counters = 1, agents = 2, brokers = 3, objects = 4, topic = 5, group = 6, expiries = 7, groups = 8, group_configs = 20, upkeep = 30, merges = 31, format = 40 };
 
 void add(std::string& to, part kind, const std::string& body) {
   fields::out out{to};
@@ -397,6 +397,17 @@ shared_bytes snapshot_codec::encode(const state& s) {
       out.signed_number(from.value());
     }
   });
+  if (!s.merges_.empty())
+    section(part::merges, [&](fields::out& out) {
+      out.number(s.merges_.size());
+      std::int64_t number = 0;
+      for (const auto& [n, parts] : s.merges_) {
+        out.delta(number, std::int64_t(n));
+        // As in the log, so that its fields are known in one place.
+        auto as_command = encode_section(command(merge_object{.term = 0, .object = {}, .object_bytes = 0, .parts = parts}));
+        out.text(as_command);
+      }
+    });
   section(part::expiries, [&](fields::out& out) {
     out.number(s.expiries_.size());
     for (const auto& e : s.expiries_) {
@@ -580,6 +591,19 @@ state snapshot_codec::decode(byte_view bytes) {
           auto partition = from.narrow<std::int32_t>();
           if (t == s.topics_.end() || partition < 0 || std::size_t(partition) >= t->second->partitions.size()) fields::in::broken();
           t->second->partitions[std::size_t(partition)].held_from = offset(from.signed_number());
+        }
+        continue;
+      }
+      case part::merges: {
+        std::int64_t number = 0;
+        for (auto n = from.count(2); n > 0; --n) {
+          auto merged = object_number(from.delta(number));
+          entry_writer entry;
+          entry.add_section(from.text());
+          auto commands = decode_entry(entry.take().view());
+          auto* merge = commands.size() == 1 ? std::get_if<merge_object>(&commands.front()) : nullptr;
+          if (!merge) fields::in::broken();
+          s.merges_.emplace(merged, std::move(merge->parts));
         }
         continue;
       }

@@ -34,6 +34,7 @@ commit_object some_commit(std::mt19937_64& random, timestamp_ms time, const std:
 }
 
 TEST(snapshot, a_state_goes_on_from_it_as_if_nothing_had_been) {
+  std::size_t merges_seen = 0;
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     std::mt19937_64 random(seed);
     test_log log;
@@ -47,7 +48,7 @@ TEST(snapshot, a_state_goes_on_from_it_as_if_nothing_had_been) {
     };
     for (int i = 0; i < 120; ++i) {
       log.time += std::int64_t(random() % (i % 40 == 0 ? 100'000'000 : 10'000));
-      switch (random() % 18) {
+      switch (random() % 21) {
         case 12: log.append(test_incarnation(1), {alter_group_configs{"g", {{"x", random() % 3 == 0 ? std::nullopt : std::optional<std::string>("1")}}}}); break;
         case 13: log.append(test_incarnation(1), {move_log_start{topics[random() % 3], partition_index(0), offset(-1)}}); break;
         case 0: {
@@ -110,7 +111,30 @@ TEST(snapshot, a_state_goes_on_from_it_as_if_nothing_had_been) {
             if (random() % 2) settle.drops.push_back(id);
           for (const auto& [number, o] : log.state().released())
             if (random() % 2) settle.objects.push_back(number);
+          for (const auto& [number, parts] : log.state().merges())
+            if (random() % 2) settle.merges.push_back(number);
           log.append(test_incarnation(1), {settle});
+          break;
+        }
+        case 19: {
+          merge_object merge{log.state().upkeep().number, object_id(uuid::v7(log.time.value(), random(), random())), 0, {}};
+          for (auto id : topics)
+            for (std::int32_t n = 0; n < 2; ++n) {
+              const auto* p = log.state().find_partition({id, partition_index(n)});
+              if (!p || p->held_from >= p->state_begin()) continue;
+              auto generation = p->index_generation - std::uint32_t(random() % 8 == 0);
+              merge.parts.push_back({id, partition_index(n), generation, p->held_from, p->state_begin(), merge.object_bytes, 10});
+              merge.object_bytes += 10;
+            }
+          log.append(test_incarnation(1), {merge});
+          merges_seen += log.state().merges().size();
+          break;
+        }
+        case 20: {
+          topic_partition at{topics[random() % 3], partition_index(std::int32_t(random() % 2))};
+          const auto* p = log.state().find_partition(at);
+          if (p && !p->ranges.empty())
+            log.append(test_incarnation(1), {advance_index{{{at.topic, at.partition, p->ranges.front().end_offset(), p->index_generation}}}});
           break;
         }
         case 17: log.append(test_incarnation(1), {sweep{log.time - std::int64_t(random() % 1'000'000)}}); break;
@@ -132,6 +156,7 @@ TEST(snapshot, a_state_goes_on_from_it_as_if_nothing_had_been) {
     // Written again it is the same, but for the order of what has none.
     EXPECT_EQ(snapshot_codec::encode(copy).size(), snapshot_codec::encode(log.state()).size());
   }
+  EXPECT_GT(merges_seen, 10u);
 }
 
 TEST(snapshot, every_damage_is_refused) {

@@ -246,13 +246,16 @@ outcome state::apply_command(const move_log_start& c, changes& changed) {
 
 // ---- batches -------------------------------------------------------------------------------------------------------
 
+bool state::is_too_late(object_id name) const {
+  timestamp_ms made(name.value().v7_unix_ms());
+  auto writer = agents_.find(writer_);  // gone if this very entry fenced it before
+  if (mutated("a late commit accepted")) return writer == agents_.end();
+  return writer == agents_.end() || time_ - made > writer->second.registration.upload_deadline_ms || made < upkeep_.swept_before;
+}
+
 outcome state::apply_command(const commit_object& c, changes& changed) {
   commit_outcome out;
-  auto age_ms = time_ - timestamp_ms(c.object.value().v7_unix_ms());
-  auto writer = agents_.find(writer_);  // gone if this very entry fenced it before
-  bool too_late = writer == agents_.end() || age_ms > writer->second.registration.upload_deadline_ms ||
-                  timestamp_ms(c.object.value().v7_unix_ms()) < upkeep_.swept_before;
-  if (mutated("a late commit accepted")) too_late = writer == agents_.end();
+  bool too_late = is_too_late(c.object);
   std::uint64_t position = 0;
   std::size_t ranges = 0;
   object_number number = next_object_;
@@ -613,7 +616,62 @@ outcome state::apply_command(const settle_upkeep& c, changes&) {
       digest_ -= hash_of_released(number, found->second);
       released_.erase(found);
     }
+  for (auto number : c.merges) settle_merge(number);
   return simple_outcome{};
+}
+
+// Its ranges lie in the index as those of `from` to `to` of each part, whatever is trimmed or deleted from here on: the index pays
+// merges before trims and drops (upkeep/reclaimer.hpp).
+outcome state::apply_command(const merge_object& c, changes&) {
+  if (c.term != upkeep_.number) return simple_outcome{apply_error::wrong_term};
+  if (is_too_late(c.object)) return simple_outcome{apply_error::commit_too_late};
+  if (!may_merge(c)) return simple_outcome{apply_error::ranges_changed};
+  auto number = next_object_;
+  digest_ -= hash_of_counters(next_producer_id_, next_object_);
+  ++next_object_;
+  digest_ += hash_of_counters(next_producer_id_, next_object_);
+  object o{.id = c.object, .bytes = c.object_bytes, .ranges = 1};
+  digest_ += hash_of(number, o);
+  objects_.emplace(number, o);
+  digest_ += hash_of_merge(number, c.parts);
+  merges_.emplace(number, c.parts);
+  return simple_outcome{};
+}
+
+bool state::may_merge(const merge_object& c) const {
+  if (c.parts.empty()) return false;
+  std::set<topic_partition> named;
+  for (const auto& [number, parts] : merges_)
+    for (const auto& part : parts) named.insert({part.topic, part.partition});
+  std::uint64_t next = 0;
+  for (const auto& part : c.parts) {
+    if (part.position != next || part.bytes == 0 || part.bytes > c.object_bytes - next) return false;
+    next += part.bytes;
+    if (next > std::numeric_limits<std::uint32_t>::max()) return false;
+    topic_partition at{part.topic, part.partition};
+    const auto* p = find_partition(at);
+    if (!p || !named.insert(at).second || part.to <= part.from) return false;
+    if (mutated("a stale merge applied")) continue;
+    if (part.generation != p->index_generation || part.from < p->held_from || part.to > p->state_begin()) return false;
+  }
+  return true;
+}
+
+void state::settle_merge(object_number number) {
+  auto merge = merges_.find(number);
+  if (merge == merges_.end()) return;
+  for (const auto& part : merge->second) {
+    auto found = topics_.find(part.topic);
+    if (found == topics_.end()) continue;  // deleted meanwhile
+    topic_partition at{part.topic, part.partition};
+    auto& p = found->second->partitions[std::size_t(part.partition.value())];
+    digest_ -= hash_of(at, p);
+    ++p.index_generation;  // what was read of the index before is not to be believed any more
+    digest_ += hash_of(at, p);
+  }
+  digest_ -= hash_of_merge(number, merge->second);
+  merges_.erase(merge);
+  drop_references(number, 1);
 }
 
 outcome state::apply_command(const sweep& c, changes&) {
@@ -679,6 +737,7 @@ std::uint64_t state::recompute_digest() const {
   for (const auto& [number, o] : released_) sum += hash_of_released(number, o);
   for (const auto& [where, to] : trims_) sum += hash_of_trim(where, to);
   for (auto id : drops_) sum += hash_of_drop(id);
+  for (const auto& [number, parts] : merges_) sum += hash_of_merge(number, parts);
   for (const auto& [group, offsets] : group_offsets_)
     for (const auto& [at, o] : offsets) sum += hash_of(group, at, o);
   for (const auto& [group, set] : group_configs_) sum += hash_of(group, set);

@@ -146,6 +146,8 @@ class state {
   const std::map<object_number, object>& released() const { return released_; }  // objects of which it holds no range any more
   const std::map<topic_partition, offset>& trims() const { return trims_; }      // the index must not hold what lies before
   const std::set<topic_id>& drops() const { return drops_; }                     // the index must hold nothing of them
+  // Merged objects whose ranges the index has yet to move there. The state holds the object (it counts one range of it) until then.
+  const std::map<object_number, std::vector<merged_part>>& merges() const { return merges_; }
   // By topic id: sorted, so that listings have one order everywhere. Null: the group has committed nothing.
   const std::map<topic_partition, committed_offset>* find_group_offsets(std::string_view group) const;
   std::vector<std::string> group_names() const;
@@ -203,6 +205,10 @@ class state {
   outcome apply_command(const trim_partitions&, changes&);
   outcome apply_command(const settle_upkeep&, changes&);
   outcome apply_command(const sweep&, changes&);
+  outcome apply_command(const merge_object&, changes&);
+  bool may_merge(const merge_object& c) const;
+  bool is_too_late(object_id name) const;
+  void settle_merge(object_number number);
   bool trim(partition& p, const partition_trim& by);
   void owe_trim(topic_partition where, offset to);
   void forgive_trims(topic_id of);
@@ -238,6 +244,7 @@ class state {
   std::map<object_number, object> released_;
   std::map<topic_partition, offset> trims_;
   std::set<topic_id> drops_;
+  std::map<object_number, std::vector<merged_part>> merges_;
   std::deque<expiry> expiries_;
   std::size_t producers_added_ = 0;  // by the entry that is being applied
   std::uint64_t digest_ = 0;

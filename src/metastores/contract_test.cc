@@ -631,6 +631,95 @@ TEST_P(contract, the_index_counts_what_lies_in_each_object_and_says_what_may_go)
   run(body());
 }
 
+TEST_P(contract, ranges_move_into_a_merged_object_and_the_objects_of_before_may_go) {
+  auto body = [this]() -> awaitable<void> {
+    auto* s = co_await open_session();
+    auto& index = s->index();
+    topic_partition a{topic_id(uuid::v4(1, 1)), partition_index(0)}, b{topic_id(uuid::v4(2, 2)), partition_index(3)};
+    auto object_of = [](std::uint64_t n) { return metadata::indexed_object{n, object_id(uuid::v7(1000 + std::int64_t(n), n, n)), 100}; };
+    // Ranges of ten records and 50 bytes, one of each partition in each object.
+    auto ranges_of = [](std::int64_t first, std::int64_t last, std::uint32_t position) {
+      std::vector<metadata::range> all;
+      for (auto n = first; n < last; ++n)
+        all.push_back({.base_offset = offset(10 * n), .object = metadata::object_number(n + 1), .position = position,
+                       .bytes = 50, .record_count = 10, .batch_count = 1u | std::uint32_t(n % 2) << 31, .max_timestamp = timestamp_ms(1000 * n)});
+      return all;
+    };
+    metadata::index_write w{{{a, ranges_of(0, 5, 0)}, {a, ranges_of(5, 8, 0)}, {a, ranges_of(8, 10, 0)}, {b, ranges_of(0, 10, 50)}}, {}};
+    for (std::uint64_t n = 1; n <= 10; ++n) w.objects.push_back(object_of(n));
+    EXPECT_TRUE(co_await index.begin_term(5));
+    EXPECT_TRUE(co_await index.add(5, w));
+    EXPECT_TRUE(co_await index.release(5, w.objects));
+    auto page = co_await index.read(a, offset(55), 2);
+    EXPECT_TRUE(page && page->chunks == (std::vector{ranges_of(5, 8, 0), ranges_of(8, 10, 0)}));
+    EXPECT_TRUE(page && page->objects.size() == 5 && page->objects.contains(6));
+    if (page && page->objects.contains(6)) {
+      const auto& o = page->objects.at(6);
+      EXPECT_EQ(o.what.id, object_of(6).id);
+      EXPECT_EQ(o.what.bytes, 100u);
+      EXPECT_EQ(o.live_bytes, 100u);
+      EXPECT_TRUE(o.is_released);
+      EXPECT_FALSE(o.is_merged);
+    }
+    page = co_await index.read(a, offset(0), 1);
+    EXPECT_TRUE(page && page->chunks.size() == 1 && page->chunks.front().size() == 5);
+    page = co_await index.read(a, offset(100), 9);
+    EXPECT_TRUE(page && page->chunks.empty() && page->objects.empty());
+
+    // From the middle of a's first chunk to the middle of its last, and all of b.
+    metadata::indexed_object merged{20, object_id(uuid::v7(5000, 20, 20)), 850};
+    std::vector<metadata::moved_ranges> parts{{a, offset(20), offset(90), 0, 350}, {b, offset(0), offset(100), 350, 500}};
+    EXPECT_TRUE(co_await index.replace(5, merged, parts));
+    auto is_there = [&]() -> awaitable<void> {
+      auto all = co_await index.read(a, offset(0), 100);
+      EXPECT_TRUE(all && all->chunks.size() == 1);
+      if (!all || all->chunks.size() != 1) co_return;
+      auto wanted = ranges_of(0, 10, 0);
+      for (std::uint32_t n = 2; n < 9; ++n) wanted[n].object = 20, wanted[n].position = 50 * (n - 2);
+      EXPECT_EQ(all->chunks.front(), wanted);
+      EXPECT_TRUE(all->objects.contains(20) && all->objects.at(20).live_bytes == 850 && all->objects.at(20).is_merged);
+      EXPECT_TRUE(all->objects.contains(1) && all->objects.at(1).live_bytes == 50 && all->objects.at(1).is_sparse(0.6));
+      auto found = co_await index.find(b, offset(95));
+      EXPECT_TRUE(found && found->size() == 10 && found->back().object == merged.id && found->back().range.position == 800);
+      auto late = co_await index.find_time(b, offset(0), timestamp_ms(9000));
+      EXPECT_TRUE(late && late->size() == 10);
+    };
+    co_await is_there();
+    EXPECT_TRUE(co_await index.replace(5, merged, parts));  // again is fine
+    co_await is_there();
+    auto totals = co_await index.totals();
+    EXPECT_TRUE(totals && totals->merged.objects == 1 && totals->merged.bytes == 850 && totals->live.objects == 4);
+    // Objects 3 to 9 have none left; the merged one is not released.
+    EXPECT_EQ((co_await index.retire(5, log_sequence(10), timestamp_ms(1000))).value_or(99), 7u);
+    std::vector<metadata::indexed_object> one{merged};
+    EXPECT_TRUE(co_await index.release(5, one));
+    EXPECT_EQ((co_await index.retire(5, log_sequence(11), timestamp_ms(1000))).value_or(99), 0u);
+    // What is trimmed and dropped after a merge was merged before: it goes as if it had always been there.
+    std::vector<metadata::index_trim> trims{{a, offset(50), {}}};
+    auto chunk = co_await index.find(a, offset(50));
+    if (chunk)
+      for (const auto& r : *chunk)
+        if (r.range.base_offset >= offset(50)) trims.front().rest.push_back(r.range);
+    EXPECT_TRUE(co_await index.trim(5, trims));
+    page = co_await index.read(a, offset(0), 100);
+    EXPECT_TRUE(page && page->chunks.size() == 1 && page->objects.size() == 2 && page->objects.at(20).live_bytes == 700);
+    auto dropped = co_await index.drop(5, b.topic, 100);
+    EXPECT_TRUE(dropped && *dropped);
+    page = co_await index.read(a, offset(0), 100);
+    EXPECT_TRUE(page && page->objects.at(20).live_bytes == 200 && page->objects.at(20).is_sparse(0.5));
+    // Merged again, with what lies beside it.
+    metadata::indexed_object again{21, object_id(uuid::v7(6000, 21, 21)), 250};
+    parts = {{a, offset(50), offset(100), 0, 250}};
+    EXPECT_TRUE(co_await index.replace(5, again, parts));
+    auto all = co_await index.find(a, offset(50));
+    EXPECT_TRUE(all && all->size() == 5 && all->back().object == again.id && all->front().object == again.id);
+    EXPECT_EQ((co_await index.retire(5, log_sequence(12), timestamp_ms(1000))).value_or(99), 4u);  // 1, 2, 10 and 20
+    auto old = co_await index.replace(4, again, parts);
+    EXPECT_TRUE(!old && old.error() == log_error::old_term);
+  };
+  run(body());
+}
+
 TEST_P(contract, an_index_write_of_an_earlier_term_is_refused) {
   auto body = [this]() -> awaitable<void> {
     auto* s = co_await open_session();

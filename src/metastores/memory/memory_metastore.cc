@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/check.hpp"
+#include "metadata/range_chunk.hpp"
 
 namespace yaks::metastores {
 using metadata::append_id;
@@ -241,7 +242,8 @@ void memory_metastore::count(memory_log& log, const std::vector<metadata::range>
     auto found = log.objects_.find(r.object);
     if (log.mistakes.any()) {  // the checker is to find it
       bool is_left_out = found == log.objects_.end() || (by < 0 && found->second.ranges == 0) ||
-                         (by > 0 && log.mistakes.counts_one_too_few && &r == &ranges.back());
+                         (by > 0 && log.mistakes.counts_one_too_few && &r == &ranges.back()) ||
+                             (by > 0 && log.mistakes.counts_no_merged && found->second.merged);
       if (!is_left_out) found->second.ranges += std::uint64_t(std::int64_t(by));
       continue;
     }
@@ -249,6 +251,8 @@ void memory_metastore::count(memory_log& log, const std::vector<metadata::range>
     YAKS_CHECK(by > 0 || found->second.ranges > 0, "an object is counted as often as it is named");
     YAKS_CHECK(by < 0 || !found->second.retired, "nobody names an object that is gone");
     found->second.ranges += std::uint64_t(std::int64_t(by));
+    found->second.live_bytes += std::uint64_t(std::int64_t(by) * std::int64_t(r.bytes));
+    YAKS_CHECK((found->second.ranges == 0) == (found->second.live_bytes == 0) || r.bytes == 0, "an object's bytes go with its ranges");
   }
 }
 
@@ -261,7 +265,7 @@ awaitable<result<std::vector<std::pair<topic_partition, offset>>, log_error>> me
   using ends_type = std::vector<std::pair<topic_partition, offset>>;
   return write_index<ends_type>(term, [what = std::move(what)](memory_log& log) {
     for (const auto& o : what.objects)
-      log.objects_.try_emplace(o.number, memory_log::object_row{.what = o, .ranges = 0, .released = false, .retired = {}});
+      log.objects_.try_emplace(o.number, memory_log::object_row{.what = o, .retired = {}});
     std::map<topic_partition, offset> ends;
     for (const auto& c : what.chunks) {
       // The first chunk of a partition may begin anywhere: what lies before was deleted before it was indexed.
@@ -327,11 +331,68 @@ awaitable<result<bool, log_error>> memory_metastore::drop(std::uint64_t term, to
   });
 }
 
+result<void, log_error> memory_metastore::take_merge(memory_log& log, const metadata::indexed_object& into,
+                                                     const std::vector<metadata::moved_ranges>& parts) {
+  if (log.objects_.contains(into.number)) return {};
+  struct change {
+    std::vector<std::vector<metadata::range>>* chunks;
+    std::size_t first, last;
+    std::vector<std::vector<metadata::range>> come;
+  };
+  std::vector<change> changes;  // all or nothing
+  for (const auto& part : parts) {
+    auto found = log.index_.find(part.where);
+    if (found == log.index_.end()) return failure(log_error::refused);
+    auto& chunks = found->second;
+    std::size_t first = 0;
+    while (first < chunks.size() && chunks[first].back().end_offset() <= part.from) ++first;
+    auto last = first;
+    while (last < chunks.size() && chunks[last].front().base_offset < part.to) ++last;
+    auto come = metadata::merged_chunks(std::span(chunks).subspan(first, last - first), part.from, part.to, into.number, part.position, part.bytes);
+    if (!come) return failure(log_error::refused);
+    changes.push_back({&chunks, first, last, std::move(*come)});
+  }
+  log.objects_.try_emplace(into.number, memory_log::object_row{.what = into, .merged = true, .retired = {}});
+  for (auto& c : changes) {
+    auto begin = c.chunks->begin() + std::ptrdiff_t(c.first), end = c.chunks->begin() + std::ptrdiff_t(c.last);
+    for (const auto& chunk : c.come) count(log, chunk, 1);
+    for (auto chunk = begin; chunk != end; ++chunk) count(log, *chunk, -1);
+    auto at = c.chunks->erase(begin, end);
+    c.chunks->insert(at, c.come.begin(), c.come.end());
+  }
+  return {};
+}
+
+awaitable<result<void, log_error>> memory_metastore::replace(std::uint64_t term, metadata::indexed_object into,
+                                                             std::vector<metadata::moved_ranges> parts) {
+  auto done = co_await write_index<bool>(term, [into, parts = std::move(parts)](memory_log& log) { return take_merge(log, into, parts).has_value(); });
+  if (!done) co_return failure(done.error());
+  YAKS_CHECK(*done || log_.mistakes.any(), "a merge moves ranges that are there");
+  if (!*done) co_return failure(log_error::refused);
+  co_return result<void, log_error>{};
+}
+
+awaitable<result<metadata::index_page, log_error>> memory_metastore::read(topic_partition where, offset from, std::size_t chunks_max) {
+  if (log_.hooks.before_read)
+    if (auto error = log_.hooks.before_read()) co_return failure(*error);
+  metadata::index_page page;
+  auto known = log_.index_.find(where);
+  if (known != log_.index_.end())
+    for (const auto& c : known->second) {
+      if (c.back().end_offset() <= from || page.chunks.size() == chunks_max) continue;
+      page.chunks.push_back(c);
+      for (const auto& r : c)
+        if (auto row = log_.objects_.find(r.object); row != log_.objects_.end())
+          page.objects[r.object] = {row->second.what, row->second.live_bytes, row->second.released, row->second.merged};
+    }
+  co_return page;
+}
+
 awaitable<result<void, log_error>> memory_metastore::release(std::uint64_t term, std::vector<metadata::indexed_object> objects) {
   return write_index<void>(term, [objects = std::move(objects)](memory_log& log) {
     for (const auto& o : objects) {
       auto& row =
-          log.objects_.try_emplace(o.number, memory_log::object_row{.what = o, .ranges = 0, .released = false, .retired = {}}).first->second;
+          log.objects_.try_emplace(o.number, memory_log::object_row{.what = o, .retired = {}}).first->second;
       YAKS_CHECK(row.what.id == o.id, "a number is of one object");
       row.released = true;
     }
@@ -386,6 +447,7 @@ awaitable<result<metadata::object_totals, log_error>> memory_metastore::totals()
     auto& sum = row.is_gone() ? all.waiting : all.live;
     ++sum.objects;
     sum.bytes += row.what.bytes;
+    if (row.merged && !row.is_gone()) ++all.merged.objects, all.merged.bytes += row.what.bytes;
     if (row.retired && (all.oldest_waiting == no_timestamp || row.retired->second < all.oldest_waiting))
       all.oldest_waiting = row.retired->second;
   }

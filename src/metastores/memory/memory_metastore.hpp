@@ -64,7 +64,8 @@ class memory_log {
     bool counts_one_too_few = false;  // of the ranges of a chunk
     bool takes_old_terms = false;     // writes of agents that are in office no more
     bool retires_at_once = false;     // whoever may still read, and whatever the grace is
-    bool any() const { return counts_one_too_few || takes_old_terms || retires_at_once; }
+    bool counts_no_merged = false;    // ranges that were moved into a merged object
+    bool any() const { return counts_one_too_few || takes_old_terms || retires_at_once || counts_no_merged; }
   } mistakes;
 
   log_sequence trimmed_to() const { return trimmed_.sequence; }
@@ -93,7 +94,9 @@ class memory_log {
   struct object_row {
     metadata::indexed_object what;
     std::uint64_t ranges = 0;
+    std::uint64_t live_bytes = 0;  // of those ranges
     bool released = false;
+    bool merged = false;
     std::optional<std::pair<log_sequence, timestamp_ms>> retired;
     bool is_gone() const { return released && ranges == 0; }
   };
@@ -141,6 +144,8 @@ class memory_metastore final : public metadata::metastore, private metadata::log
   awaitable<result<void, metadata::log_error>> begin_term(std::uint64_t term) override;
   awaitable<result<void, metadata::log_error>> trim(std::uint64_t term, std::vector<metadata::index_trim> what) override;
   awaitable<result<bool, metadata::log_error>> drop(std::uint64_t term, topic_id topic, std::size_t chunks_max) override;
+  awaitable<result<void, metadata::log_error>> replace(std::uint64_t term, metadata::indexed_object into, std::vector<metadata::moved_ranges> parts) override;
+  awaitable<result<metadata::index_page, metadata::log_error>> read(topic_partition where, offset from, std::size_t chunks_max) override;
   awaitable<result<void, metadata::log_error>> release(std::uint64_t term, std::vector<metadata::indexed_object> objects) override;
   awaitable<result<std::uint64_t, metadata::log_error>> retire(std::uint64_t term, log_sequence at, timestamp_ms time) override;
   awaitable<result<std::vector<metadata::indexed_object>, metadata::log_error>> retired(log_sequence at, timestamp_ms time,
@@ -151,6 +156,7 @@ class memory_metastore final : public metadata::metastore, private metadata::log
   template <class T>
   awaitable<result<T, metadata::log_error>> write_index(std::uint64_t term, std::function<T(memory_log&)> work);
   static void take_trim(memory_log& log, metadata::index_trim t);
+  static result<void, metadata::log_error> take_merge(memory_log& log, const metadata::indexed_object& into, const std::vector<metadata::moved_ranges>& parts);
   static void count(memory_log& log, const std::vector<metadata::range>& ranges, int by);
   awaitable<result<bool, metadata::log_error>> write(metadata::read_model_write what) override;
   awaitable<result<known, metadata::log_error>> read_known() override;

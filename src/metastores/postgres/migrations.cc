@@ -727,6 +727,97 @@ begin
 end
 $function$;
 )sql",
+    // 10: merging: objects that are made of ranges of others, and how much of each object is live. The functions of before stay for
+    // agents of before; what they add is not measured (0), and such an object is never taken for a sparse one.
+    R"sql(
+alter table yaks.objects add column live_bytes bigint not null default 0, add column merged boolean not null default false;
+comment on column yaks.objects.live_bytes is 'Bytes of the ranges of the index that lie in it; 0 where nobody has measured.';
+comment on column yaks.objects.merged is 'True: made of ranges of other objects, later than they.';
+update yaks.objects o set live_bytes = n.n from (
+  select c.log_id, u.object_number, sum(u.range_bytes)::bigint as n
+  from yaks.range_chunks c cross join lateral yaks.unfold(c.base_offset, c.first_object, c.ranges) u group by 1, 2) n
+  where o.log_id = n.log_id and o.number = n.object_number;
+
+-- As add_counted, with the bytes of the ranges in each object: p_each_bytes.
+create function yaks.add_measured(p_log_id integer, p_term bigint, p_numbers bigint[], p_ids uuid[], p_object_bytes bigint[],
+  p_each bigint[], p_each_bytes bigint[], p_topics uuid[], p_partitions integer[], p_bases bigint[], p_ends bigint[],
+  p_counts integer[], p_records bigint[], p_bytes bigint[], p_times bigint[], p_first_objects bigint[], p_ranges bytea[])
+returns table (topic uuid, partition_index bigint, index_end bigint)
+language plpgsql volatile as $function$
+declare
+  i integer;
+  added integer[];
+begin
+  perform yaks.in_term(p_log_id, p_term, true);
+  for i in select s.i from generate_subscripts(p_topics, 1) as s(i) order by p_topics[s.i], p_partitions[s.i], p_bases[s.i] loop
+    insert into yaks.index_ends values (p_log_id, p_topics[i], p_partitions[i], p_bases[i]) on conflict do nothing;
+    update yaks.index_ends e set end_offset = p_ends[i]
+      where e.log_id = p_log_id and e.topic_id = p_topics[i] and e.partition = p_partitions[i] and e.end_offset = p_bases[i];
+    if found then
+      added := added || i;
+    end if;
+  end loop;
+  insert into yaks.range_chunks
+    select p_log_id, p_topics[s.i], p_partitions[s.i], p_bases[s.i], p_ends[s.i], p_counts[s.i], p_records[s.i], p_bytes[s.i],
+           p_times[s.i], p_first_objects[s.i], p_ranges[s.i]
+    from unnest(added) as s(i);
+  if cardinality(added) = cardinality(p_topics) then
+    insert into yaks.objects as o (log_id, number, id, bytes, ranges, live_bytes)
+      select p_log_id, u.number, u.id, u.bytes, u.each, u.live
+      from unnest(p_numbers, p_ids, p_object_bytes, p_each, p_each_bytes) as u(number, id, bytes, each, live)
+      on conflict (log_id, number) do update set ranges = o.ranges + excluded.ranges, live_bytes = o.live_bytes + excluded.live_bytes;
+  else
+    -- Rare: somebody has written some of them before.
+    insert into yaks.objects (log_id, number, id, bytes)
+      select p_log_id, u.number, u.id, u.bytes from unnest(p_numbers, p_ids, p_object_bytes) as u(number, id, bytes)
+      on conflict do nothing;
+    update yaks.objects o set ranges = o.ranges + n.n, live_bytes = o.live_bytes + n.live from (
+      select u.object_number, count(*) as n, sum(u.range_bytes)::bigint as live
+      from unnest(added) as s(i) cross join lateral yaks.unfold(p_bases[s.i], p_first_objects[s.i], p_ranges[s.i]) u
+      group by 1) n
+      where o.log_id = p_log_id and o.number = n.object_number;
+  end if;
+  return query select e.topic_id, e.partition::bigint, e.end_offset from yaks.index_ends e
+    where e.log_id = p_log_id
+      and (e.topic_id, e.partition) in (select u.t, u.p from unnest(p_topics, p_partitions) as u(t, p));
+end
+$function$;
+
+-- As change_chunks, with the bytes by which live_bytes of objects change, and a merged object that some of the new chunks name
+-- (its number is 0: none).
+create function yaks.change_measured(p_log_id integer, p_term bigint,
+  p_gone_topics uuid[], p_gone_partitions integer[], p_gone_bases bigint[],
+  p_topics uuid[], p_partitions integer[], p_bases bigint[], p_ends bigint[], p_counts integer[], p_records bigint[],
+  p_bytes bigint[], p_times bigint[], p_first_objects bigint[], p_ranges bytea[],
+  p_numbers bigint[], p_deltas bigint[], p_end_topics uuid[], p_end_partitions integer[], p_end_offsets bigint[], p_over uuid,
+  p_byte_deltas bigint[], p_merged_number bigint, p_merged_id uuid, p_merged_bytes bigint)
+returns void language plpgsql volatile as $function$
+begin
+  perform yaks.in_term(p_log_id, p_term, true);
+  if p_merged_number <> 0 then
+    insert into yaks.objects (log_id, number, id, bytes, merged) values (p_log_id, p_merged_number, p_merged_id, p_merged_bytes, true);
+  end if;
+  perform yaks.change_chunks(p_log_id, p_term, p_gone_topics, p_gone_partitions, p_gone_bases, p_topics, p_partitions, p_bases, p_ends,
+    p_counts, p_records, p_bytes, p_times, p_first_objects, p_ranges, p_numbers, p_deltas, p_end_topics, p_end_partitions,
+    p_end_offsets, p_over);
+  update yaks.objects o set live_bytes = o.live_bytes + d.d from unnest(p_numbers, p_byte_deltas) as d(n, d)
+    where o.log_id = p_log_id and o.number = d.n and d.d <> 0;
+end
+$function$;
+
+-- An object that was merged later than its records came does not tell their day; their own times do.
+create or replace view yaks.topic_bytes_per_day as
+  select c.log_id, t.name as topic,
+         (case when o.merged and c.max_timestamp >= 0 then to_timestamp(c.max_timestamp / 1000.0)
+               else to_timestamp(('x' || substr(replace(o.id::text, '-', ''), 1, 12))::bit(48)::bigint / 1000.0) end
+          at time zone 'UTC')::date as day,
+         sum(c.bytes)::bigint as bytes, sum(c.record_count)::bigint as records
+  from yaks.range_chunks c
+  join yaks.topics t on t.log_id = c.log_id and t.topic_id = c.topic_id
+  left join yaks.objects o on o.log_id = c.log_id and o.number = c.first_object
+  group by 1, 2, 3;
+comment on view yaks.topic_bytes_per_day is 'Bytes and records by UTC day of arrival, of what is in the index: the newest minutes are not yet. Of merged ones, by their newest timestamp.';
+)sql",
 };
 static_assert(metadata::tail_bytes_max == 4194304, "the functions above say the same");
 

@@ -194,18 +194,33 @@ awaitable<void> postgres_metastore::set_up_reader(connection& on) {
 
 awaitable<void> postgres_metastore::set_up_indexer(connection& on) {
   co_await must(on,
-                "prepare add_counted as select * from yaks.add_counted($1, $2, $3::bigint[], $4::uuid[], $5::bigint[], "
-                "$6::bigint[], "
-                "$7::uuid[], $8::integer[], $9::bigint[], $10::bigint[], $11::integer[], $12::bigint[], $13::bigint[], "
-                "$14::bigint[], "
-                "$15::bigint[], $16::bytea[])");
+                "prepare add_measured as select * from yaks.add_measured($1, $2, $3::bigint[], $4::uuid[], $5::bigint[], "
+                "$6::bigint[], $7::bigint[], "
+                "$8::uuid[], $9::integer[], $10::bigint[], $11::bigint[], $12::integer[], $13::bigint[], $14::bigint[], "
+                "$15::bigint[], "
+                "$16::bigint[], $17::bytea[])");
   co_await must(on, "prepare begin_term as select yaks.begin_term($1, $2)");
   co_await must(
       on,
-      "prepare change_chunks as select yaks.change_chunks($1, $2, $3::uuid[], $4::integer[], $5::bigint[], $6::uuid[], "
+      "prepare change_measured as select yaks.change_measured($1, $2, $3::uuid[], $4::integer[], $5::bigint[], $6::uuid[], "
       "$7::integer[], $8::bigint[], $9::bigint[], $10::integer[], $11::bigint[], $12::bigint[], $13::bigint[], "
       "$14::bigint[], "
-      "$15::bytea[], $16::bigint[], $17::bigint[], $18::uuid[], $19::integer[], $20::bigint[], $21)");
+      "$15::bytea[], $16::bigint[], $17::bigint[], $18::uuid[], $19::integer[], $20::bigint[], $21, $22::bigint[], $23, $24, "
+      "$25)");
+  co_await must(
+      on,
+      "prepare chunks_across as select u.i - 1, c.base_offset, c.first_object, c.ranges "
+      "from unnest($2::uuid[], $3::integer[], $4::bigint[], $5::bigint[]) with ordinality as u(t, p, f, o, i) "
+      "join yaks.range_chunks c on c.log_id = $1 and c.topic_id = u.t and c.partition = u.p and c.base_offset < u.o "
+      "and c.end_offset > u.f order by u.i, c.base_offset");
+  co_await must(
+      on,
+      "prepare chunks_from as select 0::bigint, base_offset, first_object, ranges from yaks.range_chunks where log_id = $1 "
+      "and topic_id = $2 and partition = $3 and end_offset > $4 order by base_offset limit $5");
+  co_await must(
+      on,
+      "prepare object_uses as select number, id, bytes, live_bytes, released::integer::bigint, merged::integer::bigint "
+      "from yaks.objects where log_id = $1 and number = any($2::bigint[])");
   co_await must(
       on,
       "prepare chunks_before as select u.i - 1, c.base_offset, c.first_object, c.ranges "
@@ -231,7 +246,9 @@ awaitable<void> postgres_metastore::set_up_indexer(connection& on) {
       on,
       "prepare totals as select count(*), coalesce(sum(bytes), 0)::bigint, count(*) filter (where released and ranges "
       "= 0), "
-      "coalesce(sum(bytes) filter (where released and ranges = 0), 0)::bigint, coalesce(min(retired_ms), -1)::bigint "
+      "coalesce(sum(bytes) filter (where released and ranges = 0), 0)::bigint, coalesce(min(retired_ms), -1)::bigint, "
+      "count(*) filter (where merged and not (released and ranges = 0)), "
+      "coalesce(sum(bytes) filter (where merged and not (released and ranges = 0)), 0)::bigint "
       "from yaks.objects where log_id = $1");
   co_await must(
       on,
@@ -571,12 +588,19 @@ awaitable<result<std::vector<std::pair<topic_partition, offset>>, log_error>> po
     std::uint64_t term, metadata::index_write what) {
   auto with = in_term(term);
   add_objects(with, what.objects);
-  std::unordered_map<metadata::object_number, std::uint64_t> each;
+  struct held {
+    std::uint64_t ranges = 0, bytes = 0;
+  };
+  std::unordered_map<metadata::object_number, held> each;
   for (const auto& c : what.chunks)
-    for (const auto& r : c.ranges) ++each[r.object];
-  with.text(array_of(what.objects, [&](const auto& o) { return std::to_string(each[o.number]); }));
+    for (const auto& r : c.ranges) {
+      ++each[r.object].ranges;
+      each[r.object].bytes += r.bytes;
+    }
+  with.text(array_of(what.objects, [&](const auto& o) { return std::to_string(each[o.number].ranges); }))
+      .text(array_of(what.objects, [&](const auto& o) { return std::to_string(each[o.number].bytes); }));
   add_chunks(with, what.chunks);
-  auto got = co_await change_index("add_counted", std::move(with), "take ranges into the index");
+  auto got = co_await change_index("add_measured", std::move(with), "take ranges into the index");
   if (!got) co_return failure(got.error());
   std::vector<std::pair<topic_partition, offset>> ends;
   for (int row = 0; row < got->row_count(); ++row)
@@ -590,19 +614,27 @@ struct postgres_metastore::chunk_changes {
   std::vector<topic_partition> gone;  // chunks, by partition and base
   std::vector<offset> gone_bases;
   std::vector<metadata::index_chunk> come;
-  std::map<metadata::object_number, std::int64_t> deltas;  // of the objects' counts
+  struct delta {
+    std::int64_t ranges = 0, bytes = 0;
+  };
+  std::map<metadata::object_number, delta> deltas;  // of the objects' counts
   std::vector<topic_partition> ending;                     // partitions whose index ends at or after the offsets below
   std::vector<offset> ends;
   std::optional<topic_id> over;  // nothing of it is left
+  std::optional<metadata::indexed_object> merged;  // is new, and named by chunks that come
 
   void remove(topic_partition where, const std::vector<metadata::range>& chunk) {
     gone.push_back(where);
     gone_bases.push_back(chunk.front().base_offset);
-    for (const auto& r : chunk) --deltas[r.object];
+    for (const auto& r : chunk) count(r, -1);
   }
   void add(topic_partition where, std::vector<metadata::range> chunk) {
-    for (const auto& r : chunk) ++deltas[r.object];
+    for (const auto& r : chunk) count(r, 1);
     come.push_back({where, std::move(chunk)});
+  }
+  void count(const metadata::range& r, std::int64_t by) {
+    deltas[r.object].ranges += by;
+    deltas[r.object].bytes += by * std::int64_t(r.bytes);
   }
 };
 
@@ -613,12 +645,17 @@ awaitable<result<void, log_error>> postgres_metastore::change_chunks(std::uint64
   with.text(topics_of(what.gone)).text(partitions_of(what.gone)).text(offsets(what.gone_bases));
   add_chunks(with, what.come);
   with.text(array_of(what.deltas, [](const auto& d) { return std::to_string(d.first); }))
-      .text(array_of(what.deltas, [](const auto& d) { return std::to_string(d.second); }))
+      .text(array_of(what.deltas, [](const auto& d) { return std::to_string(d.second.ranges); }))
       .text(topics_of(what.ending))
       .text(partitions_of(what.ending))
       .text(offsets(what.ends));
-  with.uuid(what.over ? what.over->value() : uuid());  // no topic has the nil id
-  auto done = co_await change_index("change_chunks", std::move(with), why);
+  auto merged = what.merged.value_or(metadata::indexed_object{});
+  with.uuid(what.over ? what.over->value() : uuid())  // no topic has the nil id
+      .text(array_of(what.deltas, [](const auto& d) { return std::to_string(d.second.bytes); }))
+      .int64(std::int64_t(merged.number))
+      .uuid(merged.id.value())
+      .int64(std::int64_t(merged.bytes));
+  auto done = co_await change_index("change_measured", std::move(with), why);
   if (!done) co_return failure(done.error());
   co_return result<void, log_error>{};
 }
@@ -691,6 +728,72 @@ awaitable<result<bool, log_error>> postgres_metastore::drop(std::uint64_t term, 
   co_return is_over;
 }
 
+awaitable<result<void, log_error>> postgres_metastore::replace(std::uint64_t term, metadata::indexed_object into,
+                                                               std::vector<metadata::moved_ranges> parts) {
+  parameters known;
+  known.int32(log_id).text(fmt::format("{{{}}}", into.number));
+  auto got = co_await change_index("object_uses", std::move(known), "look up a merged object");
+  if (!got) co_return failure(got.error());
+  if (got->row_count() > 0) co_return co_await begin_term(term);  // done before, and the term still is
+  auto offsets = [&](auto of) { return array_of(parts, [&](const auto& p) { return std::to_string(of(p).value()); }); };
+  parameters look;
+  look.int32(log_id)
+      .text(array_of(parts, [](const auto& p) { return p.where.topic.value().text(); }))
+      .text(array_of(parts, [](const auto& p) { return std::to_string(p.where.partition.value()); }))
+      .text(offsets([](const auto& p) { return p.from; }))
+      .text(offsets([](const auto& p) { return p.to; }));
+  got = co_await change_index("chunks_across", std::move(look), "read what is to be merged");
+  if (!got) co_return failure(got.error());
+  std::vector<std::vector<std::vector<metadata::range>>> chunks(parts.size());
+  for (int row = 0; row < got->row_count(); ++row) {
+    auto ranges = chunk_in(*got, row);
+    if (!ranges) co_return failure(log_error::refused);
+    chunks[std::size_t(got->int64(row, 0))].push_back(std::move(*ranges));
+  }
+  chunk_changes changes;
+  changes.merged = into;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const auto& part = parts[i];
+    auto come = metadata::merged_chunks(chunks[i], part.from, part.to, into.number, part.position, part.bytes);
+    if (!come) {
+      spdlog::error("a merge names ranges from offset {} to {} that the index does not hold", part.from.value(), part.to.value());
+      co_return failure(log_error::refused);
+    }
+    for (const auto& c : chunks[i]) changes.remove(part.where, c);
+    for (auto& c : *come) changes.add(part.where, std::move(c));
+  }
+  co_return co_await change_chunks(term, changes, "move ranges into a merged object");
+}
+
+awaitable<result<metadata::index_page, log_error>> postgres_metastore::read(topic_partition where, offset from,
+                                                                            std::size_t chunks_max) {
+  parameters look;
+  look.int32(log_id).uuid(where.topic.value()).int32(where.partition.value()).int64(from.value()).int64(std::int64_t(chunks_max));
+  auto got = co_await change_index("chunks_from", std::move(look), "read chunks of the index");
+  if (!got) co_return failure(got.error());
+  metadata::index_page page;
+  std::set<metadata::object_number> numbers;
+  for (int row = 0; row < got->row_count(); ++row) {
+    auto ranges = chunk_in(*got, row);
+    if (!ranges) co_return failure(log_error::refused);
+    for (const auto& r : *ranges) numbers.insert(r.object);
+    page.chunks.push_back(std::move(*ranges));
+  }
+  if (numbers.empty()) co_return page;
+  parameters objects;
+  objects.int32(log_id).text(numbers_of(numbers));
+  got = co_await change_index("object_uses", std::move(objects), "look up objects");
+  if (!got) co_return failure(got.error());
+  for (int row = 0; row < got->row_count(); ++row) {
+    metadata::object_number number(got->int64(row, 0));
+    page.objects[number] = {{number, object_id(got->uuid(row, 1)), std::uint64_t(got->int64(row, 2))},
+                            std::uint64_t(std::max<std::int64_t>(got->int64(row, 3), 0)),
+                            got->int64(row, 4) == 1,
+                            got->int64(row, 5) == 1};
+  }
+  co_return page;
+}
+
 awaitable<result<void, log_error>> postgres_metastore::release(std::uint64_t term,
                                                                std::vector<metadata::indexed_object> objects) {
   auto with = in_term(term);
@@ -752,6 +855,7 @@ awaitable<result<metadata::object_totals, log_error>> postgres_metastore::totals
   all.live = {std::uint64_t(got->int64(0, 0)) - all.waiting.objects,
               std::uint64_t(got->int64(0, 1)) - all.waiting.bytes};
   all.oldest_waiting = timestamp_ms(got->int64(0, 4));
+  all.merged = {std::uint64_t(got->int64(0, 5)), std::uint64_t(got->int64(0, 6))};
   co_return all;
 }
 

@@ -62,6 +62,8 @@ class postgres_metastore final : public metadata::metastore, private metadata::l
   awaitable<result<void, metadata::log_error>> begin_term(std::uint64_t term) override;
   awaitable<result<void, metadata::log_error>> trim(std::uint64_t term, std::vector<metadata::index_trim> what) override;
   awaitable<result<bool, metadata::log_error>> drop(std::uint64_t term, topic_id topic, std::size_t chunks_max) override;
+  awaitable<result<void, metadata::log_error>> replace(std::uint64_t term, metadata::indexed_object into, std::vector<metadata::moved_ranges> parts) override;
+  awaitable<result<metadata::index_page, metadata::log_error>> read(topic_partition where, offset from, std::size_t chunks_max) override;
   awaitable<result<void, metadata::log_error>> release(std::uint64_t term, std::vector<metadata::indexed_object> objects) override;
   awaitable<result<std::uint64_t, metadata::log_error>> retire(std::uint64_t term, log_sequence at, timestamp_ms time) override;
   awaitable<result<std::vector<metadata::indexed_object>, metadata::log_error>> retired(log_sequence at, timestamp_ms time,

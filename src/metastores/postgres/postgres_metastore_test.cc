@@ -329,8 +329,8 @@ TEST_F(postgres_store, a_schema_that_is_dropped_is_refused_not_retried) {
 // The entry by which the state lets go of ranges may be appended again after a crash of the server: by then they must not be lost.
 TEST_F(postgres_store, what_the_index_takes_waits_for_the_disk) {
   with_store([this](postgres_metastore&) -> awaitable<void> {
-    EXPECT_EQ(database_->sql("begin; set local synchronous_commit = off; select count(*) from yaks.add_counted(0, 1, "
-                             "'{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}'); show synchronous_commit"),
+    EXPECT_EQ(database_->sql("begin; set local synchronous_commit = off; select count(*) from yaks.add_measured(0, 1, "
+                             "'{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}'); show synchronous_commit"),
               "on");
     co_return;
   });

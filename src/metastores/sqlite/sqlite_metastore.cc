@@ -78,10 +78,13 @@ constexpr const char* migrations[] = {
        create index objects_id on objects(id);
        create table upkeep(term integer not null);
        insert into upkeep values(0);)",
+    R"(alter table objects add column live_bytes integer not null default 0;
+       alter table objects add column merged integer not null default 0;)",
 };
 constexpr std::int64_t schema_version = std::size(migrations);
 
-constexpr std::int64_t counted_since = 4;  // version of the schema with counts of ranges per object
+// Version of the schema with counts of ranges per object, and with their bytes.
+constexpr std::int64_t measured_since = 6;
 
 byte_view bytes_of(const incarnation& writer) {
   return writer.value().bytes;
@@ -181,7 +184,7 @@ struct sqlite_metastore::storage {
                       path, version, schema_version));
     for (auto next = version; next < schema_version; ++next) {
       db.execute(migrations[next]);
-      if (next + 1 == counted_since && version > 0) count_all();
+      if (next + 1 == measured_since && version > 0) count_all();
     }
     if (version == 0) {
       db.execute("insert into schema_version values(0)");
@@ -196,8 +199,9 @@ struct sqlite_metastore::storage {
     return read.step() ? read.text(0) : "";
   }
 
-  // What there was before ranges were counted.
+  // What there was before ranges were counted and measured.
   void count_all() {
+    db.execute("update objects set ranges = 0");
     sqlite::statement read(db, "select base_offset, first_object, ranges from range_chunks");
     while (read.step())
       if (auto ranges = metadata::decode_ranges(offset(read.integer(0)), metadata::object_number(read.integer(1)), read.bytes(2)))
@@ -205,10 +209,13 @@ struct sqlite_metastore::storage {
   }
 
   void count(std::span<const metadata::range> ranges, int by) {
-    sqlite::statement update(db, "update objects set ranges = ranges + ? where number = ?");
-    std::map<metadata::object_number, std::int64_t> sums;
-    for (const auto& r : ranges) sums[r.object] += by;
-    for (const auto& [number, sum] : sums) update.bind(1, sum).bind(2, std::int64_t(number)).run();
+    sqlite::statement update(db, "update objects set ranges = ranges + ?, live_bytes = live_bytes + ? where number = ?");
+    std::map<metadata::object_number, std::pair<std::int64_t, std::int64_t>> sums;
+    for (const auto& r : ranges) {
+      sums[r.object].first += by;
+      sums[r.object].second += by * std::int64_t(r.bytes);
+    }
+    for (const auto& [number, sum] : sums) update.bind(1, sum.first).bind(2, sum.second).bind(3, std::int64_t(number)).run();
   }
 
   // Deletes a chunk, by its row's key, with what it counts for.
@@ -724,6 +731,86 @@ awaitable<result<bool, log_error>> sqlite_metastore::drop(std::uint64_t term, to
   co_return *all;
 }
 
+awaitable<result<void, log_error>> sqlite_metastore::replace(std::uint64_t term, metadata::indexed_object into,
+                                                             std::vector<metadata::moved_ranges> parts) {
+  auto is_refused = std::make_shared<bool>(false);
+  auto done = co_await change_index(term, [is_refused, into, parts = std::move(parts)](storage& s) {
+    {
+      sqlite::statement known(s.db, "select 1 from objects where number = ?");
+      known.bind(1, std::int64_t(into.number));
+      if (known.step()) return;
+    }
+    struct change {
+      place at;
+      std::vector<std::vector<metadata::range>> go, come;
+    };
+    std::vector<change> changes;  // all or nothing
+    for (const auto& part : parts) {
+      change c{place(part.where), {}, {}};
+      sqlite::statement read(s.db, "select base_offset, first_object, ranges from range_chunks where topic_id = ? and partition = ? "
+                                   "and base_offset < ? and end_offset > ? order by base_offset");
+      c.at.bind(read).bind(3, part.to.value()).bind(4, part.from.value());
+      while (read.step()) {
+        auto ranges = metadata::decode_ranges(offset(read.integer(0)), metadata::object_number(read.integer(1)), read.bytes(2));
+        if (ranges) c.go.push_back(std::move(*ranges));
+      }
+      auto come = metadata::merged_chunks(c.go, part.from, part.to, into.number, part.position, part.bytes);
+      if (!come) {
+        *is_refused = true;
+        return;
+      }
+      c.come = std::move(*come);
+      changes.push_back(std::move(c));
+    }
+    sqlite::statement(s.db, "insert into objects(number, id, bytes, merged) values(?, ?, ?, 1)")
+        .bind(1, std::int64_t(into.number))
+        .bind(2, byte_view(into.id.value().bytes))
+        .bind(3, std::int64_t(into.bytes))
+        .run();
+    for (const auto& c : changes) {
+      for (const auto& chunk : c.go) s.remove_chunk(c.at.topic, c.at.partition, chunk.front().base_offset.value());
+      for (const auto& chunk : c.come) s.insert_chunk(c.at.topic, c.at.partition, chunk);
+    }
+  });
+  if (!done) co_return failure(done.error());
+  if (*is_refused) {
+    spdlog::error("a merge names ranges that the index in {}/metadata.db does not hold", settings_.directory);
+    co_return failure(log_error::refused);
+  }
+  co_return result<void, log_error>{};
+}
+
+awaitable<result<metadata::index_page, log_error>> sqlite_metastore::read(topic_partition where, offset from, std::size_t chunks_max) {
+  auto page = std::make_shared<metadata::index_page>();
+  auto is_broken = std::make_shared<bool>(false);
+  auto done = co_await run_job([page, is_broken, where = place(where), from, chunks_max](storage& s) {
+    sqlite::statement look(s.db, "select base_offset, first_object, ranges from range_chunks where topic_id = ? and partition = ? "
+                                 "and end_offset > ? order by base_offset limit ?");
+    where.bind(look).bind(3, from.value()).bind(4, std::int64_t(chunks_max));
+    sqlite::statement object(s.db, "select id, bytes, live_bytes, released, merged from objects where number = ?");
+    while (look.step()) {
+      auto ranges = metadata::decode_ranges(offset(look.integer(0)), metadata::object_number(look.integer(1)), look.bytes(2));
+      *is_broken |= !ranges;
+      if (!ranges) return;
+      for (const auto& r : *ranges) {
+        if (page->objects.contains(r.object)) continue;
+        sqlite::scoped_reset again{object};
+        object.bind(1, std::int64_t(r.object));
+        if (!object.step()) continue;
+        page->objects[r.object] = {{r.object, object_id(uuid_of(object.bytes(0))), std::uint64_t(object.integer(1))},
+                                   std::uint64_t(std::max<std::int64_t>(object.integer(2), 0)), object.integer(3) == 1, object.integer(4) == 1};
+      }
+      page->chunks.push_back(std::move(*ranges));
+    }
+  });
+  if (!done) co_return failure(log_error::unavailable);
+  if (*is_broken) {
+    spdlog::error("a chunk of the index in {}/metadata.db is damaged", settings_.directory);
+    co_return failure(log_error::refused);
+  }
+  co_return std::move(*page);
+}
+
 awaitable<result<void, log_error>> sqlite_metastore::release(std::uint64_t term, std::vector<metadata::indexed_object> objects) {
   return change_index(term, [objects = std::move(objects)](storage& s) {
     sqlite::statement row(s.db, "insert into objects(number, id, bytes, released) values(?, ?, ?, 1) on conflict do update set released = 1");
@@ -783,8 +870,10 @@ awaitable<result<std::vector<object_id>, log_error>> sqlite_metastore::known_obj
 awaitable<result<metadata::object_totals, log_error>> sqlite_metastore::totals() {
   auto all = std::make_shared<metadata::object_totals>();
   auto done = co_await run_job([all](storage& s) {
-    sqlite::statement read(s.db, "select released = 1 and ranges = 0, count(*), sum(bytes), coalesce(min(retired_ms), -1) from objects group by 1");
+    sqlite::statement read(s.db, "select released = 1 and ranges = 0, count(*), sum(bytes), coalesce(min(retired_ms), -1), sum(merged), "
+                                 "sum(bytes * merged) from objects group by 1");
     while (read.step()) {
+      if (read.integer(0) == 0) all->merged = {std::uint64_t(read.integer(4)), std::uint64_t(read.integer(5))};
       (read.integer(0) == 1 ? all->waiting : all->live) = {std::uint64_t(read.integer(1)), std::uint64_t(read.integer(2))};
       if (read.integer(0) == 1) all->oldest_waiting = timestamp_ms(read.integer(3));
     }
