@@ -79,6 +79,18 @@ console::own_numbers_settings numbers_settings_of(const config::settings& s, std
 }
 
 // What a topic does not set has the cluster's default.
+upkeep::merger_settings merger_settings_of(const config::settings& s) {
+  const auto& u = s.upkeep;
+  return {.key_prefix = s.s3.prefix,
+          .interval = u.merge_interval,
+          .bytes_per_second = std::uint64_t(u.merge_bytes_per_second),
+          .write_ratio = u.merge_write_ratio,
+          .limits = {.object_bytes = std::uint64_t(u.merge_object_bytes),
+                     .runs_min = std::size_t(u.merge_min_runs),
+                     .age_ms = u.merge_age.count(),
+                     .live_ratio = u.merge_live_ratio}};
+}
+
 std::function<upkeep::retention_limits(const metadata::topic&)> retention_limits_of(const config::settings& s) {
   return [ms = s.upkeep.retention_ms, bytes = s.upkeep.retention_bytes](const metadata::topic& t) {
     // A topic that is compacted only keeps everything.
@@ -122,6 +134,7 @@ agent::agent(runtime& rt, std::unique_ptr<listener> serving, metadata::metastore
       retention_(rt, store, log_, office_, retention_limits_of(s), {.interval = s.upkeep.retention_interval}, metrics),
       reclaimer_(rt, store, log_, objects, office_, {.key_prefix = s.s3.prefix, .grace = s.upkeep.delete_grace}, metrics),
       sweeper_(rt, store, log_, objects, office_, {.key_prefix = s.s3.prefix, .interval = s.upkeep.sweep_interval}, metrics),
+      merger_(rt, store, log_, objects, office_, retention_limits_of(s), merger_settings_of(s), metrics),
       cache_(s.read.cache_bytes, metrics),
       buffer_(rt, objects, log_, cache_, write_settings_of(s, [this](topic_id topic, const auto& share) { stored(topic, share); }), metrics),
       peer_listener_(sharing ? std::move(sharing->at) : nullptr),
@@ -243,6 +256,7 @@ awaitable<void> agent::serve(stop_request& stop) {
   tasks_.spawn(retention_.run());
   tasks_.spawn(reclaimer_.run());
   tasks_.spawn(sweeper_.run());
+  tasks_.spawn(merger_.run());
   tasks_.spawn(read_model_.run());
   tasks_.spawn(numbers_.run());
   tasks_.spawn(groups_.run());

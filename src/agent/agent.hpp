@@ -37,6 +37,7 @@
 #include "runtime/task_group.hpp"
 #include "server/kafka_server.hpp"
 #include "upkeep/materializer.hpp"
+#include "upkeep/merger.hpp"
 #include "upkeep/reclaimer.hpp"
 #include "upkeep/retention.hpp"
 #include "upkeep/read_model.hpp"
@@ -113,6 +114,7 @@ class agent {
   upkeep::retention retention_;
   upkeep::reclaimer reclaimer_;
   upkeep::sweeper sweeper_;
+  upkeep::merger merger_;
   block_cache cache_;
   ingest::write_buffer buffer_;
   std::unique_ptr<listener> peer_listener_;

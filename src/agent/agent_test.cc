@@ -30,7 +30,9 @@ config::settings settings_of(std::int32_t node) {
   s.materializer.chunk_ranges = 100;
   s.materializer.read_model_interval = 5s;
   s.upkeep = {
-      .retention_ms = -1, .retention_bytes = -1, .retention_interval = 10s, .delete_grace = 60s, .sweep_interval = 6h};
+      .retention_ms = -1, .retention_bytes = -1, .retention_interval = 10s, .delete_grace = 60s, .sweep_interval = 6h,
+      .merge_bytes_per_second = 32 << 20, .merge_interval = 60s, .merge_age = 1h, .merge_object_bytes = 64 << 20, .merge_min_runs = 8,
+      .merge_write_ratio = 1.2, .merge_live_ratio = 0.5};
   s.process.node_id = node;
   s.process.shutdown_timeout = 10s;
   s.listener.host = "0.0.0.0";

@@ -256,6 +256,27 @@ constexpr definition table[] = {
    .help = "How often the whole bucket is listed, a piece at a time, for objects that were uploaded and never committed; they are deleted. "
            "0: never.",
    .store = [](settings& s, const value& v) { s.upkeep.sweep_interval = v.time(); }},
+  {.name = "MERGE_BYTES_PER_SECOND", .in = group::upkeep, .type = kind::bytes, .fallback = "0", .least = 0, .most = 10'000'000'000,
+   .help = "How much of the history may be rewritten per second, so that short ranges in many objects become long ones in few. 0: none.",
+   .store = [](settings& s, const value& v) { s.upkeep.merge_bytes_per_second = v.number; }},
+  {.name = "MERGE_INTERVAL_MS", .in = group::upkeep, .type = kind::milliseconds, .fallback = "60000", .least = 100, .most = day,
+   .help = "How often each partition is looked at for ranges to merge.",
+   .store = [](settings& s, const value& v) { s.upkeep.merge_interval = v.time(); }},
+  {.name = "MERGE_AGE_MS", .in = group::upkeep, .type = kind::milliseconds, .fallback = "3600000", .least = 0, .most = 30 * day,
+   .help = "Ranges this old are merged also where they are fewer than fill an object.",
+   .store = [](settings& s, const value& v) { s.upkeep.merge_age = v.time(); }},
+  {.name = "MERGE_OBJECT_BYTES", .in = group::upkeep, .type = kind::bytes, .fallback = "67108864", .least = 4096, .most = 1'000'000'000,
+   .help = "How large a merged object becomes. The agent that merges needs as much memory. Runs of a quarter of it are long enough.",
+   .store = [](settings& s, const value& v) { s.upkeep.merge_object_bytes = v.number; }},
+  {.name = "MERGE_MIN_RUNS", .in = group::upkeep, .type = kind::number, .fallback = "8", .least = 2, .most = 10'000,
+   .help = "So many separate pieces of a partition at least are merged into one.",
+   .store = [](settings& s, const value& v) { s.upkeep.merge_min_runs = v.number; }},
+  {.name = "MERGE_LIVE_RATIO", .in = group::upkeep, .type = kind::ratio, .fallback = "0.5", .least = 0, .most = 1,
+   .help = "An object of which less than this is still kept is emptied into another one, so that it can be deleted. 0: never.",
+   .store = [](settings& s, const value& v) { s.upkeep.merge_live_ratio = v.ratio; }},
+  {.name = "MERGE_WRITE_RATIO", .in = group::upkeep, .type = kind::ratio, .fallback = "1.2", .least = 1, .most = 100,
+   .help = "Bytes that merging may write, of those that it merges for the first time.",
+   .store = [](settings& s, const value& v) { s.upkeep.merge_write_ratio = v.ratio; }},
 
   {.name = "NODE_ID", .in = group::process, .type = kind::number, .fallback = "0", .least = 0, .most = int32_max,
    .help = "Broker id of this agent; each agent of an installation has its own.",
@@ -382,6 +403,8 @@ std::string definition::allowed() const {
           list += c;
       return "one of " + list;
     }
+    case kind::ratio:
+      return fmt::format("a number like 0.5, from {} to {}", least, most);
     case kind::dollars:
       return "a number of dollars like 0.005";
     case kind::url:
@@ -425,6 +448,12 @@ std::optional<value> definition::parse(std::string_view given) const {
         rest.remove_prefix(std::min(end + 1, rest.size()));
       }
       return std::nullopt;
+    }
+    case kind::ratio: {
+      const char* last = given.data() + given.size();
+      auto [end, error] = std::from_chars(given.data(), last, parsed.ratio, std::chars_format::fixed);
+      if (error != std::errc() || end != last || !(parsed.ratio >= double(least) && parsed.ratio <= double(most))) return std::nullopt;
+      return parsed;
     }
     case kind::dollars: {
       const char* last = given.data() + given.size();

@@ -39,6 +39,7 @@ enum class kind {
   bytes,         // a number
   mebibytes,     // a number
   dollars,       // a decimal number that is not negative: 0.0004
+  ratio,         // the same, within [least, most]: 0.5
   truth,         // true or false
   choice,        // one of `choices`
   url,           // http:// or https://, host, perhaps a port; or nothing
@@ -48,8 +49,9 @@ enum class kind {
 // A value that was checked against its definition.
 struct value {
   std::string text;         // as given
-  std::int64_t number = 0;  // of every numeric kind but dollars; 0 or 1 for truth
+  std::int64_t number = 0;  // of every numeric kind but dollars and ratio; 0 or 1 for truth
   double dollars = 0;
+  double ratio = 0;
   bool truth() const { return number != 0; }
   config::milliseconds time() const { return config::milliseconds(number); }
   std::size_t size() const { return std::size_t(number); }

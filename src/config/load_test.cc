@@ -52,6 +52,13 @@ TEST(load, defaults_are_those_that_are_documented) {
       {"RETENTION_INTERVAL_MS", "10000"},
       {"DELETE_GRACE_MS", "60000"},
       {"SWEEP_INTERVAL_MS", "21600000"},
+      {"MERGE_BYTES_PER_SECOND", "0"},
+      {"MERGE_INTERVAL_MS", "60000"},
+      {"MERGE_AGE_MS", "3600000"},
+      {"MERGE_OBJECT_BYTES", "67108864"},
+      {"MERGE_MIN_RUNS", "8"},
+      {"MERGE_LIVE_RATIO", "0.5"},
+      {"MERGE_WRITE_RATIO", "1.2"},
       {"FETCH_MAX_BYTES", "52428800"},
       {"DB_HOST", "localhost"},
       {"DB_PORT", "5432"},
@@ -168,7 +175,9 @@ TEST(load, each_setting_changes_something_and_only_its_own_member) {
         s.cache_peers.heartbeat.count(),
         s.cache_peers.poll.count(), s.cache_peers.lease.count(), s.materializer.interval.count(),
         s.materializer.batch_size, s.materializer.chunk_ranges, s.materializer.snapshot_entries, s.materializer.read_model_interval.count(),
-        s.upkeep.retention_ms, s.upkeep.retention_bytes, s.upkeep.retention_interval.count(), s.upkeep.delete_grace.count(), s.upkeep.sweep_interval.count());
+        s.upkeep.retention_ms, s.upkeep.retention_bytes, s.upkeep.retention_interval.count(), s.upkeep.delete_grace.count(), s.upkeep.sweep_interval.count(),
+        s.upkeep.merge_bytes_per_second, s.upkeep.merge_interval.count(), s.upkeep.merge_age.count(), s.upkeep.merge_object_bytes,
+        s.upkeep.merge_min_runs, s.upkeep.merge_live_ratio, s.upkeep.merge_write_ratio);
     return all.str();
   };
   settings base{};
@@ -181,6 +190,8 @@ TEST(load, each_setting_changes_something_and_only_its_own_member) {
                         : d.type == kind::url    ? "https://elsewhere:1"
                         : d.type == kind::path_url ? "https://elsewhere:1/path"
                         : d.type == kind::dollars  ? "0.125"
+                        : d.name == "MERGE_LIVE_RATIO" ? "0.25"
+                        : d.type == kind::ratio ? "3.5"
                         : d.most > 0             ? std::to_string(d.most)
                                                  : "another";
     settings changed = base;
@@ -221,8 +232,9 @@ TEST(load, limits_are_inclusive_and_what_lies_beyond_is_refused) {
     EXPECT_TRUE(d.parse(std::to_string(d.most))) << d.name;
     EXPECT_FALSE(d.parse(std::to_string(d.least - 1))) << d.name;
     EXPECT_FALSE(d.parse(std::to_string(d.most + 1))) << d.name;
-    for (auto bad : {"", " 1", "1 ", "1x", "0x10", "1.5", "99999999999999999999"})
+    for (auto bad : {"", " 1", "1 ", "1x", "0x10", "1.5x", "99999999999999999999"})
       EXPECT_FALSE(d.parse(bad)) << d.name << bad;
+    EXPECT_TRUE(!d.parse("1.5") || d.type == kind::ratio) << d.name;
   }
 }
 

@@ -139,6 +139,10 @@ struct settings {
     milliseconds retention_interval;
     milliseconds delete_grace;
     milliseconds sweep_interval;  // 0: never
+    std::int64_t merge_bytes_per_second;  // 0: nothing is merged
+    milliseconds merge_interval, merge_age;
+    std::int64_t merge_object_bytes, merge_min_runs;
+    double merge_write_ratio, merge_live_ratio;
   } upkeep;
 };
 }  // namespace yaks::config

@@ -54,6 +54,8 @@ std::string_view placeholder(kind type) {
       return "true|false";
     case kind::dollars:
       return "DOLLARS";
+    case kind::ratio:
+      return "RATIO";
     case kind::url:
     case kind::path_url:
       return "URL";
@@ -77,6 +79,7 @@ std::string limits(const definition& d) {
     case kind::milliseconds:
     case kind::bytes:
     case kind::mebibytes:
+    case kind::ratio:
       return fmt::format("{} to {}", d.least, d.most);
     case kind::choice:
       return d.allowed();

@@ -44,6 +44,10 @@ findings check_objects(const metadata::state& state, const index_image& index, c
         at = holds->end_offset();
       }
     }
+  for (const auto& [number, parts] : state.merges()) {
+    ++in_state[number];  // held until the index has followed
+    if (!bucket.contains(state.find_object(number).id)) wrong(fmt::format("merged object {} is not in the bucket", number));
+  }
   if (is_current) {
     if (in_state.size() != state.objects().size()) wrong("the state knows objects that no range of it names");
     for (const auto& [number, count] : in_state)

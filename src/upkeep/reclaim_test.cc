@@ -1,149 +1,15 @@
 // Goal: what expires or is deleted leaves the index and the bucket, and nothing that anybody may still read ever does. Method:
 // agents with all of the upkeep on a memory log and a memory bucket in virtual time; cases one by one; then random histories in
-// which agents are killed between any two handlers, are paused beyond their leases, and writes into the index fail, or happen
+// which agents merge ranges, are killed between any two handlers, are paused beyond their leases, and writes into the index fail, or happen
 // although they seem to have failed, with a checker that compares state, index and bucket all the time.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 
-#include "metastores/memory/memory_metastore.hpp"
-#include "objects/memory/memory_store.hpp"
-#include "objects/object_key.hpp"
-#include "records/crc32c.hpp"
-#include "runtime/simulated_runtime.hpp"
-#include "runtime/task_group.hpp"
-#include "upkeep/check.hpp"
-#include "upkeep/materializer.hpp"
-#include "upkeep/reclaimer.hpp"
-#include "upkeep/report.hpp"
-#include "upkeep/retention.hpp"
-#include "upkeep/sweeper.hpp"
+#include "upkeep/upkeep_testing.hpp"
 
 namespace yaks::upkeep {
 namespace {
-constexpr std::string_view body = "0123456789";
-
-struct shared_world {
-  simulated_world world;
-  simulated_runtime outside{world};
-  metastores::memory_log log{[this] {
-    return timestamp_ms(1'700'000'000'000 + std::chrono::duration_cast<std::chrono::milliseconds>(outside.now().time_since_epoch()).count());
-  }};
-  memory_store bucket;
-  std::map<std::string, retention_limits> limits;  // by topic
-  explicit shared_world(std::uint64_t seed) : world(seed) {}
-
-  index_image image() const { return {log.index(), log.object_counts()}; }
-  std::set<object_id> stored() {
-    std::set<object_id> all;
-    for (const auto& [key, bytes] : bucket.objects())
-      if (auto id = uuid::parse(key.substr(key.rfind('/') + 1))) all.insert(object_id(*id));
-    return all;
-  }
-  // What the log says, whatever agents know of it.
-  const metadata::state& head() {
-    for (auto i = std::size_t(head_.position().sequence.value()); i < log.entries().size(); ++i) head_.apply(log.entries()[i]);
-    return head_;
-  }
-  metadata::state head_;
-  findings check() { return check_objects(head(), image(), stored()); }
-};
-
-struct node {
-  shared_world& in;
-  simulated_runtime rt;
-  metrics::registry metrics;
-  metastores::memory_metastore session;
-  metadata::register_agent self;
-  metadata::replica log;
-  membership::members members;
-  term office;
-  materializer work;
-  retention keep;
-  reclaimer free;
-  sweeper sweep;
-  task_group tasks;
-  node(shared_world& shared, int id, duration grace = 60s)
-      : in(shared),
-        rt(shared.world),
-        session(rt, shared.log, "node"),
-        self{.node = node_id(id), .upload_deadline_ms = 600'000, .host = "h" + std::to_string(id), .port = 9092},
-        log(rt, session.log(), {.registration = self}, metrics, [this](const metadata::changes& c) { work.applied(c); }),
-        members(rt, session, log, {.self = self}, metrics),
-        office(rt, session, log, members, metrics),
-        work(rt, session, log, office, {.ranges_kept = 5, .ranges_per_chunk = 10, .small_chunk = 3}, metrics),
-        keep(rt, session, log, office, [&shared](const metadata::topic& t) { return shared.limits[t.name]; },
-             {.interval = 5s, .partitions_at_once = 3}, metrics),
-        free(rt, session, log, shared.bucket, office, {.grace = grace, .chunks_max = 2}, metrics),
-        sweep(rt, session, log, shared.bucket, office, {.interval = 256s}, metrics),
-        tasks(rt.executor()) {}
-  awaitable<void> start(bool with_upkeep = true) {
-    co_await session.open();
-    tasks.spawn(log.run());
-    tasks.spawn(members.run());
-    co_await log.wait_until_ready();
-    if (!with_upkeep) co_return;
-    tasks.spawn(office.run());
-    tasks.spawn(work.run());
-    tasks.spawn(keep.run());
-    tasks.spawn(free.run());
-    tasks.spawn(sweep.run());
-  }
-  awaitable<void> stop() {
-    auto nothing = []() -> awaitable<void> { co_return; };
-    co_await run_then_close(nothing(), tasks);
-    co_await session.close();
-  }
-  awaitable<object_id> upload() {
-    auto high = rt.random(), low = rt.random();
-    object_id id(uuid::v7(log.log_time().value(), high, low));
-    std::vector<shared_bytes> segments{shared_bytes::copy_of(as_bytes(body))};
-    (void)co_await in.bucket.put(object_key("", id), std::move(segments), records::crc32c(as_bytes(body)), rt.now() + 10s);
-    co_return id;
-  }
-  // One object with a range of three records, 100 bytes, in each of the partitions.
-  awaitable<void> commit(std::vector<topic_partition> where) { co_await commit_of(co_await upload(), std::move(where)); }
-  awaitable<void> commit_of(object_id id, std::vector<topic_partition> where) {
-    metadata::commit_object c{id, 100 * where.size(), {}};
-    for (auto at : where)
-      c.topics.push_back({at.topic, {{at.partition, {{.bytes = 100, .record_count = 3, .max_timestamp = log.log_time()}}}}});
-    (void)co_await log.submit(std::move(c));
-  }
-  awaitable<topic_id> make_topic(std::string name, int partitions = 1) {
-    auto high = rt.random(), low = rt.random();
-    topic_id id(uuid::v4(high, low));
-    (void)co_await log.submit(metadata::create_topic{id, std::move(name), partitions, {}});
-    co_return id;
-  }
-  // Reads as a fetch does: finds a range by the state of now, takes its time, and then reads the object.
-  awaitable<bool> read(topic_partition where, offset from, duration slowness) {
-    metadata::replica::reader reading(log);
-    const auto* p = log.current().find_partition(where);
-    if (!p || from < p->log_start || from >= p->high_watermark) co_return true;
-    object_id in_object;
-    if (from < p->state_begin()) {
-      auto found = co_await session.index().find(where, from);
-      if (!found) co_return true;
-      if (found->empty()) co_return false;
-      in_object = found->front().object;
-      for (const auto& r : *found)
-        if (r.range.base_offset <= from) in_object = r.object;
-    } else {
-      in_object = log.current().find_object(p->find(from)->object).id;
-    }
-    co_await rt.sleep_for(slowness);
-    auto got = co_await in.bucket.get(object_key("", in_object), 0, body.size(), rt.now() + 10s);
-    co_return got.has_value();
-  }
-};
-
-topic_partition first_of_topic(topic_id t) { return {t, partition_index(0)}; }
-
-void expect_clean(shared_world& w) {
-  auto found = w.check();
-  for (const auto& v : found.violations) ADD_FAILURE() << v;
-}
-
 struct reclaiming : testing::Test {
   shared_world w{1};
   void run(std::function<awaitable<void>()> what) { w.outside.run(what()); }
@@ -289,7 +155,7 @@ TEST_F(reclaiming, an_agent_of_an_earlier_term_writes_nothing_into_the_index) {
     std::vector<metadata::indexed_object> none;
     auto written = co_await a.session.index().release(*old, none);
     EXPECT_TRUE(!written && written.error() == metadata::log_error::old_term);
-    auto settled = co_await a.log.submit(metadata::settle_upkeep{.term = *old, .trims = {}, .drops = {t}, .objects = {}});
+    auto settled = co_await a.log.submit(metadata::settle_upkeep{.term = *old, .trims = {}, .drops = {t}, .objects = {}, .merges = {}});
     EXPECT_TRUE(settled && settled->error == metadata::apply_error::wrong_term);
     EXPECT_FALSE(a.office.held().has_value());
     co_await a.stop();
@@ -435,6 +301,7 @@ struct history {
   bool is_calm = false;
   std::vector<object_id> uploaded;  // and not committed yet
   std::vector<std::string> wrong;
+  std::uint64_t merges = 0;  // by the agents that live to the end
   explicit history(std::uint64_t seed) : w(seed) {}
   std::uint64_t below(std::uint64_t n) { return w.outside.random() % n; }
 
@@ -459,7 +326,7 @@ awaitable<void> one_read(history& h, node& n, topic_partition where, offset from
 
 awaitable<void> play(history& h) {
   for (int i = 0; i < 3; ++i) {
-    h.nodes.push_back(std::make_unique<node>(h.w, h.next_id++, 5s));
+    h.nodes.push_back(std::make_unique<node>(h.w, h.next_id++, 5s, true));
     co_await h.nodes.back()->start();
   }
   h.w.log.hooks.before_index_write = [&] {
@@ -502,7 +369,7 @@ awaitable<void> play(history& h) {
         if (h.below(3) == 0) {  // gone without a word, wherever it waits: between any two steps
           auto which = h.below(h.nodes.size());
           co_await h.nodes[which]->stop();
-          h.nodes[which] = std::make_unique<node>(h.w, h.next_id++, 5s);
+          h.nodes[which] = std::make_unique<node>(h.w, h.next_id++, 5s, true);
           co_await h.nodes[which]->start();
         } else if (h.below(3) == 0) {  // stands still for longer than its lease, and goes on as if nothing had been
           n.rt.pause(true);
@@ -550,30 +417,36 @@ awaitable<void> play(history& h) {
     auto found = h.w.check();
     for (auto id : found.unreferenced) h.wrong.push_back("object " + id.value().text() + " is left, and nobody refers to it");
     const auto& head = h.w.head();
-    if (!head.trims().empty() || !head.drops().empty() || !head.released().empty()) h.wrong.push_back("debts to the index are left");
+    if (!head.merges().empty() || !head.trims().empty() || !head.drops().empty() || !head.released().empty()) h.wrong.push_back("debts to the index are left");
     for (const auto& n : h.nodes) {
       (void)co_await n->log.barrier();
       if (n->log.current().digest() != h.w.head().digest()) h.wrong.push_back("agents have different states");
     }
   }
-  for (auto& n : h.nodes) co_await n->stop();
+  for (auto& n : h.nodes) {
+    h.merges += n->join.objects_made();
+    co_await n->stop();
+  }
 }
 
 TEST(reclaim_histories, nothing_that_is_referred_to_is_deleted_and_nothing_else_is_left) {
+  std::uint64_t merges = 0;
   const char* more = std::getenv("YAKS_TEST_SEEDS");
   for (std::uint64_t seed = 1; seed <= (more ? std::strtoull(more, nullptr, 10) : 4) && !testing::Test::HasFailure(); ++seed) {
     history h(seed);
     h.w.outside.run(play(h));
     for (const auto& w : h.wrong) ADD_FAILURE() << "seed " << seed << ": " << w;
+    merges += h.merges;
   }
+  EXPECT_GT(merges, 0u);
 }
 
 TEST(reclaim_histories, mistakes_of_the_index_would_be_found) {
-  for (int mistake = 0; mistake < 3; ++mistake) {
+  for (int mistake = 0; mistake < 4; ++mistake) {
     bool is_found = false;
     for (std::uint64_t seed = 1; seed <= 60 && !is_found; ++seed) {
       history h(seed);
-      h.w.log.mistakes = {.counts_one_too_few = mistake == 0, .takes_old_terms = mistake == 1, .retires_at_once = mistake == 2};
+      h.w.log.mistakes = {.counts_one_too_few = mistake == 0, .takes_old_terms = mistake == 1, .retires_at_once = mistake == 2, .counts_no_merged = mistake == 3};
       h.w.outside.run(play(h));
       is_found = !h.wrong.empty();
     }

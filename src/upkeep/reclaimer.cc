@@ -39,7 +39,7 @@ reclaimer::reclaimer(runtime& rt, metadata::metastore& store, metadata::replica&
 
 bool reclaimer::owes() const {
   const auto& state = log_.current();
-  return !state.trims().empty() || !state.drops().empty() || !state.released().empty() ||
+  return !state.merges().empty() || !state.trims().empty() || !state.drops().empty() || !state.released().empty() ||
          retired_in_ != state.upkeep().number;
 }
 
@@ -72,6 +72,27 @@ awaitable<void> reclaimer::look_at_totals() {
   if (totals) totals_ = *totals;
 }
 
+awaitable<bool> reclaimer::pay_merges(std::uint64_t term, const std::vector<std::uint64_t>& numbers) {
+  for (auto number : numbers) {
+    const auto& state = log_.current();
+    auto debt = state.merges().find(number);
+    if (debt == state.merges().end()) co_return false;  // the term is over: somebody else has settled it
+    const auto& object = state.find_object(number);
+    metadata::indexed_object into{number, object.id, object.bytes};
+    std::vector<metadata::moved_ranges> parts;
+    for (const auto& p : debt->second) parts.push_back({{p.topic, p.partition}, p.from, p.to, p.position, p.bytes});
+    auto done = co_await store_.index().replace(term, into, std::move(parts));
+    maybe_fault(rt_, "after ranges have moved in the index, before the state knows");
+    if (!done) {
+      office_.doubt();
+      if (done.error() != metadata::log_error::old_term)
+        spdlog::warn("cannot move ranges into a merged object in the index ({}); trying again", name(done.error()));
+      co_return false;
+    }
+  }
+  co_return true;
+}
+
 // Nothing where the index could not be asked.
 awaitable<std::optional<metadata::index_trim>> reclaimer::trim_of(topic_partition where, offset to) {
   metadata::index_trim trim{where, to, {}};
@@ -94,13 +115,28 @@ awaitable<bool> reclaimer::settle() {
     if (error != metadata::log_error::old_term) spdlog::warn("cannot {} in the index ({}); trying again", what, name(error));
     return false;
   };
-  metadata::settle_upkeep command{.term = *term, .trims = {}, .drops = {}, .objects = {}};
-
-  std::vector<metadata::index_trim> trims;
-  for (const auto& [where, to] : log_.current().trims()) {
+  // The debts of this moment, before the first wait.
+  metadata::settle_upkeep command{.term = *term, .trims = {}, .drops = {}, .objects = {}, .merges = {}};
+  const auto& now = log_.current();
+  for (const auto& [number, parts] : now.merges()) command.merges.push_back(number);
+  for (const auto& [where, to] : now.trims()) {
     if (command.trims.size() == settings_.trims_max) break;
     command.trims.push_back({where, to});
   }
+  std::optional<topic_id> dropped;
+  if (!now.drops().empty()) dropped = *now.drops().begin();
+  std::vector<metadata::indexed_object> released;
+  for (const auto& [number, o] : now.released()) {
+    if (released.size() == settings_.objects_max) break;
+    released.push_back({number, o.id, o.bytes});
+    command.objects.push_back(number);
+  }
+
+  if (!command.merges.empty() && !co_await pay_merges(*term, command.merges)) co_return false;
+  if (mutated("merged object retired too early") && !command.merges.empty())
+    (void)co_await index.retire(*term, now.position().sequence, log_.log_time());
+
+  std::vector<metadata::index_trim> trims;
   for (const auto& [where, to] : command.trims) {
     auto trim = co_await trim_of(where, to);
     if (!trim) co_return false;
@@ -109,19 +145,12 @@ awaitable<bool> reclaimer::settle() {
   if (!trims.empty())
     if (auto done = co_await index.trim(*term, std::move(trims)); !done) co_return failed("trim ranges", done.error());
 
-  if (!log_.current().drops().empty()) {
-    auto topic = *log_.current().drops().begin();
-    auto done = co_await index.drop(*term, topic, settings_.chunks_max);
+  if (dropped) {
+    auto done = co_await index.drop(*term, *dropped, settings_.chunks_max);
     if (!done) co_return failed("drop a topic", done.error());
-    if (*done) command.drops.push_back(topic);
+    if (*done) command.drops.push_back(*dropped);
   }
 
-  std::vector<metadata::indexed_object> released;
-  for (const auto& [number, o] : log_.current().released()) {
-    if (released.size() == settings_.objects_max) break;
-    released.push_back({number, o.id, o.bytes});
-    command.objects.push_back(number);
-  }
   if (!released.empty())
     if (auto done = co_await index.release(*term, std::move(released)); !done) co_return failed("release objects", done.error());
 

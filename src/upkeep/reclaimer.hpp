@@ -1,11 +1,15 @@
 // Gives back what nobody refers to any more: ranges leave the index after the state has let go of them, and objects leave the
 // store after their last range. docs/guarantees.md says why nothing that anybody may still read is deleted.
 //
-//   1. what the state owes (state::trims, drops, released) is done in the index, which counts the ranges per object
+//   1. what the state owes (state::merges, trims, drops, released) is done in the index, which counts the ranges per object
 //   2. an entry is appended (settle_upkeep): the debts are paid, and whoever has applied it finds nothing of the objects that
 //      are gone by then; they are retired with its sequence
 //   3. when every registered agent has reported a later sequence (and has no reader left that began before it), and the grace
 //      has passed by the log's clock, their bytes are deleted, and after the store has said so they are forgotten
+//
+// All debts of one round are those of one moment, and merges are paid first: the ranges that a merge names are there until then,
+// whatever was trimmed or deleted after it. Settling a merge moves the index generation of its partitions, so that whoever has
+// applied that entry believes nothing that was read of the index before; only then are the objects of before retired.
 //
 // A crash anywhere leaves steps to be repeated, and repeating one changes nothing. On the agent's executor only.
 #pragma once
@@ -46,6 +50,7 @@ class reclaimer {
  private:
   awaitable<std::optional<metadata::index_trim>> trim_of(topic_partition where, offset to);
   bool owes() const;
+  awaitable<bool> pay_merges(std::uint64_t term, const std::vector<std::uint64_t>& numbers);
   awaitable<std::optional<log_sequence>> read_by_all();
   awaitable<void> look_at_totals();
 

@@ -60,11 +60,13 @@ awaitable<result<storage_report, std::string>> make_storage_report(runtime& rt, 
   report.trims_owed = state.trims().size();
   report.topics_owed = state.drops().size();
   report.objects_owed = state.released().size();
+  report.merges_owed = state.merges().size();
 
   auto& index = store.index();
   auto totals = co_await index.totals();
   if (!totals) co_return failure(fmt::format("cannot sum up the objects in the index: {}", name(totals.error())));
   report.live = totals->live;
+  report.merged = totals->merged;
   report.oldest_waiting = totals->oldest_waiting;
   // Those that no chunk names yet.
   std::vector<object_id> in_state;
@@ -161,6 +163,7 @@ std::string as_table(const storage_report& r) {
   out += fmt::format("\n{:<40} {:>10} {:>12}\n", "objects", "number", "bytes");
   auto line = [&](std::string_view what, const sum& s) { out += fmt::format("{:<40} {:>10} {:>12}\n", what, s.objects, size_text(s.bytes)); };
   line("live", r.live);
+  line("  merged from others", r.merged);
   out += fmt::format("{:<40} {:>10} {:>12}\n", "  of records that are gone", "", size_text(r.gone_in_live_bytes));
   line("to be deleted: now", r.due);
   line("to be deleted: after the grace", r.within_grace);
@@ -172,9 +175,9 @@ std::string as_table(const storage_report& r) {
   if (r.oldest_waiting != no_timestamp)
     out += fmt::format("the one that waits longest has waited for {} s\n", std::max<std::int64_t>(r.time - r.oldest_waiting, 0) / 1000);
   for (const auto& a : r.slow_agents) out += fmt::format("held up by {}\n", a);
-  if (r.trims_owed + r.topics_owed + r.objects_owed > 0)
-    out += fmt::format("the index has yet to follow: {} partitions were trimmed, {} topics deleted, {} objects released\n", r.trims_owed,
-                       r.topics_owed, r.objects_owed);
+  if (r.trims_owed + r.topics_owed + r.objects_owed + r.merges_owed > 0)
+    out += fmt::format("the index has yet to follow: {} partitions were trimmed, {} topics deleted, {} objects released, {} merged\n",
+                       r.trims_owed, r.topics_owed, r.objects_owed, r.merges_owed);
   if (r.is_listed) {
     out += fmt::format("\n{:<40} {:>10} {:>12}\n", "objects by size", "number", "bytes");
     for (const auto& c : r.sizes) line(c.below == 0 ? "larger" : "below " + size_text(c.below), c.objects);
@@ -192,10 +195,11 @@ std::string as_json(const storage_report& r) {
            {"time_ms", r.time.value()},
            {"topics", topics},
            {"live", {{"objects", r.live.objects}, {"bytes", r.live.bytes}, {"gone_bytes", r.gone_in_live_bytes}}},
+           {"merged", of(r.merged)},
            {"to_delete", {{"now", of(r.due)}, {"after_grace", of(r.within_grace)}, {"when_all_agents_know", of(r.held_by_agents)}}},
            {"oldest_waiting_ms", r.oldest_waiting.value()},
            {"slow_agents", r.slow_agents},
-           {"index_owed", {{"trims", r.trims_owed}, {"topics", r.topics_owed}, {"objects", r.objects_owed}}}};
+           {"index_owed", {{"trims", r.trims_owed}, {"topics", r.topics_owed}, {"objects", r.objects_owed}, {"merges", r.merges_owed}}}};
   if (r.is_listed) {
     out["to_delete"]["never_committed"] = of(r.orphaned);
     out["young"] = of(r.young);

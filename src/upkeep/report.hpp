@@ -29,12 +29,13 @@ struct storage_report {
   std::vector<topic_line> topics;
   sum live;                         // a range of the index or of the state lies in it
   std::uint64_t gone_in_live_bytes = 0;  // of these: of records that are gone, and share an object with some that are not
+  sum merged;                       // of these: made of ranges of others
   sum due;                          // nothing refers to it: the next delete takes it
   sum within_grace;                 // the same, but for the grace
   sum held_by_agents;               // an agent has not reported to have read the log so far
   timestamp_ms oldest_waiting = no_timestamp;  // since when the one of these that waits longest has waited
   std::vector<std::string> slow_agents;        // who holds the last kind up: host:port, and how far it is
-  std::uint64_t trims_owed = 0, topics_owed = 0, objects_owed = 0;  // what the index has not followed in yet
+  std::uint64_t trims_owed = 0, topics_owed = 0, objects_owed = 0, merges_owed = 0;  // what the index has not followed in yet
   bool is_listed = false;
   sum orphaned;  // in the bucket, older than any upload may take, and never committed: the next pass of the sweeper takes it
   sum young;     // in the bucket, and perhaps about to be committed
