@@ -204,6 +204,7 @@ void checker::log_changed() {
     digests_[entry.sequence.value()] = state_.digest();
     world_.note_quietly(std::uint64_t(entry.sequence.value()), state_.digest());
     if (applied.is_void) world_.reached("a void log entry");
+    follow_merges();  // first: what the same entry trims after a merge was there when it was accepted
     for (const auto& where : applied.changed.advanced) {
       const auto* p = state_.find_partition(where);
       if (!p) {
@@ -234,15 +235,67 @@ void checker::log_changed() {
   }
 }
 
+void checker::drop_reference(object_id to) {
+  auto count = references_.find(to);
+  if (--count->second > 0) return;
+  references_.erase(count);
+  unreferenced_since_[to] = world_.time.now();
+}
+
+// Ranges that are merged lie where they lay until the log says that the index has followed, and in the merged object from then on,
+// with the same bytes.
+void checker::follow_merges() {
+  for (const auto& [number, parts] : state_.merges()) {
+    if (merges_.contains(number)) continue;
+    merge m{state_.find_object(number).id, {}};
+    numbers_[m.object] = number;
+    ++references_[m.object];  // held by the log
+    const auto* into = objects_.find(object_key("", m.object));
+    for (const auto& part : parts) {
+      topic_partition where{part.topic, part.partition};
+      auto position = part.position;
+      for (const auto& r : partitions_[where].ranges) {
+        if (r.range.base_offset < part.from || r.range.base_offset >= part.to) continue;
+        const auto* from = objects_.find(object_key("", r.object));
+        if (!into || !from || position + r.range.bytes > into->size() ||
+            into->substr(position, r.range.bytes) != from->substr(r.range.position, r.range.bytes))
+          world_.violation(fmt::format("not the same: {} was merged into other bytes", place(where, r.range.base_offset.value())));
+        m.positions[{where, r.range.base_offset}] = std::uint32_t(position);
+        position += r.range.bytes;
+      }
+      if (position != part.position + part.bytes)
+        world_.violation(fmt::format("not the same: {} ranges from {} on were merged, which are not there", part.to - part.from, place(where, part.from.value())));
+    }
+    merges_.emplace(number, std::move(m));
+  }
+  for (auto m = merges_.begin(); m != merges_.end();) {
+    if (state_.merges().contains(m->first)) {
+      ++m;
+      continue;
+    }
+    world_.reached("ranges that the log says lie in a merged object");
+    for (const auto& [which, position] : m->second.positions) {
+      auto& ranges = partitions_[which.first].ranges;
+      auto r = std::ranges::lower_bound(ranges, which.second, {}, [](const auto& range) { return range.range.base_offset; });
+      if (r == ranges.end() || r->range.base_offset != which.second) continue;  // trimmed or deleted meanwhile
+      drop_reference(r->object);
+      moved_at_[r->object] = state_.position().sequence;
+      r->object = m->second.object;
+      r->range.object = m->first;
+      r->range.position = position;
+      ++references_[r->object];
+    }
+    drop_reference(m->second.object);
+    m = merges_.erase(m);
+  }
+}
+
 // Retention, DeleteRecords or the end of the topic: what goes is compared with what clients were told while it is still there.
 void checker::let_go(topic_partition where, partition& p, offset to) {
   auto last = p.ranges.begin();
   for (; last != p.ranges.end() && last->range.end_offset() <= to; ++last) {
     if (last->range.end_offset().value() > p.looked_at) (void)look_at(where, p, *last);
-    auto count = references_.find(last->object);
-    if (--count->second > 0) continue;
-    references_.erase(count);
-    unreferenced_since_[last->object] = world_.time.now();
+    drop_reference(last->object);
   }
   p.ranges.erase(p.ranges.begin(), last);
 }
@@ -276,6 +329,12 @@ void checker::removing(const std::string& key) {
   if (who_reads_by)
     if (auto reader = who_reads_by(committed->second); !reader.empty())
       world_.violation(fmt::format("dangling: object {} is removed, and {} may still read it", key, reader));
+  if (auto moved = moved_at_.find(id); moved != moved_at_.end()) {
+    world_.reached("an object deleted whose ranges were merged");
+    if (who_is_before)
+      if (auto reader = who_is_before(moved->second); !reader.empty())
+        world_.violation(fmt::format("dangling: object {} is removed, and {} may not know that its ranges have moved", key, reader));
+  }
   if (auto age = world_.time.now() - unreferenced_since_.at(id); age < world_.what.delete_grace)
     world_.violation(fmt::format("too early: object {} is removed {} ms after the last range in it", key,
                                  std::chrono::duration_cast<std::chrono::milliseconds>(age).count()));
@@ -297,7 +356,7 @@ void checker::check_references() {
 }
 
 std::string checker::left_behind() {
-  if (!state_.trims().empty() || !state_.drops().empty() || !state_.released().empty()) return "the state owes something to the index";
+  if (!state_.merges().empty() || !state_.trims().empty() || !state_.drops().empty() || !state_.released().empty()) return "the state owes something to the index";
   for (const auto& [where, chunks] : log_.index())
     if (!state_.find_partition(where)) return fmt::format("the index has chunks of {}, which is gone", place(where, 0));
   for (const auto& [number, id, ranges] : log_.object_counts())

@@ -98,6 +98,8 @@ class checker {
   // An agent that is registered and whose state, which may be an old one, still says that this object holds records; "" where
   // none does. May be empty.
   std::function<std::string(metadata::object_number)> who_reads_by;
+  // An agent that may still read what the log said before that entry; "" where there is none.
+  std::function<std::string(log_sequence)> who_is_before;
   // Compares state, index and bucket; slow.
   void check_references();
   // What is left of what nobody refers to any more; "" where nothing is.
@@ -136,6 +138,8 @@ class checker {
   record& of(record_name name) { return sessions_[name.session].records[name.number]; }
   void check_record(topic_partition where, std::int64_t at, byte_view value, record_name& name, bool& good);
   bool look_at(topic_partition where, partition& p, const metadata::indexed_range& r);
+  void follow_merges();
+  void drop_reference(object_id to);
   void let_go(topic_partition where, partition& p, offset to);
   void check_partition(topic_partition where, const metadata::partition& p);
   awaitable<void> check_index(topic_partition where, const metadata::partition& p, metadata::range_index& index);
@@ -149,6 +153,12 @@ class checker {
   std::map<object_id, std::uint32_t> references_;  // of ranges of living topics
   std::map<object_id, metadata::object_number> numbers_;     // of all that were ever committed
   std::map<object_id, time_point> unreferenced_since_;
+  struct merge {
+    object_id object;
+    std::map<std::pair<topic_partition, offset>, std::uint32_t> positions;  // where in it each range lies
+  };
+  std::map<metadata::object_number, merge> merges_;    // that the index follows in
+  std::map<object_id, log_sequence> moved_at_;         // the last range in it moved elsewhere with that entry
   std::map<std::pair<std::string, topic_partition>, std::int64_t> told_starts_;  // by broker
   std::set<topic_id> topic_ids_;
   std::set<topic_id> blind_;  // topics that went in an entry that wrote to them

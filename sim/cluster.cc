@@ -45,6 +45,12 @@ config::settings settings_of(const scenario& s, std::int32_t node, const std::st
   c.materializer.interval = 100ms;
   c.materializer.batch_size = 100;
   c.materializer.read_model_interval = 1s;
+  c.upkeep.merge_bytes_per_second = s.merge_interval > duration(0) ? 10'000'000 : 0;
+  c.upkeep.merge_interval = ms(s.merge_interval);
+  c.upkeep.merge_age = ms(s.merge_age);
+  c.upkeep.merge_object_bytes = std::int64_t(s.merge_object_bytes);
+  c.upkeep.merge_min_runs = 3;
+  c.upkeep.merge_write_ratio = 10;
   c.materializer.snapshot_entries = std::int64_t(s.snapshot_entries);
   if (s.chunk_ranges > 0) c.materializer.chunk_ranges = std::int64_t(s.chunk_ranges);
   c.upkeep.retention_interval = ms(s.retention_interval);
@@ -109,6 +115,14 @@ cluster::cluster(world& w, wires& all, servers& s) : w_(w), wires_(all), servers
     }
     return "";
   };
+  servers_.check.who_is_before = [this](log_sequence entry) -> std::string {
+    for (const auto& n : nodes_) {
+      if (!n.current || !n.current->agent || n.current->done) continue;
+      const auto& log = n.current->agent->log();
+      if (log.is_ready() && log.oldest_read() < entry && servers_.check.state().agents().contains(log.self())) return n.name;
+    }
+    return "";
+  };
   w_.after_handler = [this](simulated_runtime& ran) { after_handler(ran); };
   w_.time.on_fault_point = [this](simulated_runtime& who, std::string_view where) { return at_fault_point(who, where); };
   for (auto& n : nodes_) start_later(n, w_.time.chance.between(0ms, 50ms));
@@ -123,6 +137,7 @@ void cluster::end() {
 cluster::~cluster() {
   end();
   servers_.check.who_reads_by = {};
+  servers_.check.who_is_before = {};
   w_.after_handler = {};
   w_.time.on_fault_point = {};
 }

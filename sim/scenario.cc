@@ -32,7 +32,7 @@ const field fields[] = {
     FIELD(count, flush_bytes), FIELD(count, buffer_bytes), FIELD(count, cache_bytes), FIELD(count, fetch_bytes),
     FIELD(count, snapshot_entries), FIELD(count, value_bytes), FIELD(time, patience),
     FIELD(time, think), FIELD(count, chunk_ranges), FIELD(count, retention_bytes), FIELD(time, retention_time),
-    FIELD(time, retention_interval), FIELD(time, delete_grace), FIELD(time, sweep_interval),
+    FIELD(time, retention_interval), FIELD(time, merge_interval), FIELD(time, merge_age), FIELD(count, merge_object_bytes), FIELD(time, delete_grace), FIELD(time, sweep_interval),
 };
 #undef FIELD
 

@@ -48,6 +48,8 @@ struct scenario {
   // What is not kept. Where there is a sweep_interval, what nobody refers to must be gone in the end.
   std::uint64_t retention_bytes = 0;  // of every second topic; 0: all is kept
   duration retention_time{};          // of the others; 0: all is kept
+  duration merge_interval{}, merge_age = 10s;  // 0: nothing is merged
+  std::uint64_t merge_object_bytes = 32 << 10;
   duration retention_interval = 5s, delete_grace = 60s, sweep_interval{};
 
   // How long after the faults everything must have come to its end.

@@ -86,6 +86,7 @@ servers::servers(world& of)
     : w(of), rt(of.time), log([this] { return w.time.wall_clock(); }), check(of, log, objects), any_session(rt, log, "the network"), tasks(rt.executor()) {
   rt.run(any_session.open());
   log.mistakes.counts_one_too_few = w.what.bug == "counts_one_too_few";
+  log.mistakes.counts_no_merged = w.what.bug == "counts_no_merged";
   log.mistakes.retires_at_once = w.what.bug == "retires_at_once";
 }
 
@@ -350,6 +351,16 @@ awaitable<result<void, log_error>> sim_metastore::trim(std::uint64_t term, std::
 awaitable<result<bool, log_error>> sim_metastore::drop(std::uint64_t term, topic_id topic, std::size_t chunks_max) {
   return ask<result<bool, log_error>>([=, session = session_] { return session->index().drop(term, topic, chunks_max); },
                                       log_error::unknown);
+}
+
+awaitable<result<void, log_error>> sim_metastore::replace(std::uint64_t term, metadata::indexed_object into,
+                                                          std::vector<metadata::moved_ranges> parts) {
+  s_.w.reached("ranges moved into a merged object");
+  return ask<result<void, log_error>>([=, session = session_] { return session->index().replace(term, into, parts); }, log_error::unknown);
+}
+
+awaitable<result<metadata::index_page, log_error>> sim_metastore::read(topic_partition where, offset from, std::size_t chunks_max) {
+  return ask<result<metadata::index_page, log_error>>([=, session = session_] { return session->index().read(where, from, chunks_max); });
 }
 
 awaitable<result<void, log_error>> sim_metastore::release(std::uint64_t term, std::vector<metadata::indexed_object> objects) {
