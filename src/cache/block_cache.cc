@@ -45,8 +45,9 @@ std::size_t block_cache::bytes() const {
 
 block_cache::entry block_cache::find(range_key key) {
   gets_.add();
-  auto found = slots_.find(key);
-  if (found == slots_.end()) {
+  auto& slots = shard_of(key);
+  auto found = slots.find(key);
+  if (found == slots.end()) {
     misses_.add();
     if (mutated("cache serves another range") && !parts_[tail].recent.empty()) return parts_[tail].recent.front().range;
     return nullptr;
@@ -73,8 +74,9 @@ block_cache::entry block_cache::find(range_key key) {
 }
 
 block_cache::entry block_cache::peek(range_key key) const {
-  auto found = slots_.find(key);
-  return found == slots_.end() ? nullptr : found->second->range;
+  const auto& slots = shard_of(key);
+  auto found = slots.find(key);
+  return found == slots.end() ? nullptr : found->second->range;
 }
 
 void block_cache::insert(range_key key, entry range, range_use use) {
@@ -86,7 +88,7 @@ void block_cache::insert(range_key key, entry range, range_use use) {
   auto& into = parts_[where];
   into.charge(*range);
   into.recent.push_front({.key = key, .range = std::move(range), .where = where, .first_hit = {}});
-  slots_.emplace(key, into.recent.begin());
+  shard_of(key).emplace(key, into.recent.begin());
   make_room();
 }
 
@@ -117,11 +119,12 @@ void block_cache::move(std::list<slot>::iterator which, part_name to) {
 }
 
 void block_cache::erase(range_key key) {
-  auto found = slots_.find(key);
-  if (found == slots_.end()) return;
+  auto& slots = shard_of(key);
+  auto found = slots.find(key);
+  if (found == slots.end()) return;
   auto at = found->second;
   auto& in = parts_[at->where];
-  slots_.erase(found);
+  slots.erase(found);
   in.release(*at->range);
   in.recent.erase(at);
 }

@@ -72,13 +72,17 @@ class block_cache {
     void charge(const cached_range& range);
     void release(const cached_range& range);
   };
+  // In shards: a table that grows is filled anew in one go, and one of all ranges would hold up everybody for 10 ms at 100,000.
+  using shard = std::unordered_map<range_key, std::list<slot>::iterator>;
+  shard& shard_of(range_key key) { return shards_[std::hash<range_key>{}(key) % shards_.size()]; }
+  const shard& shard_of(range_key key) const { return shards_[std::hash<range_key>{}(key) % shards_.size()]; }
   void make_room();
   void evict_last(part& from);
   void move(std::list<slot>::iterator which, part_name to);
 
   std::size_t bytes_max_, tail_max_;
   std::array<part, 3> parts_;
-  std::unordered_map<range_key, std::list<slot>::iterator> slots_;
+  std::array<shard, 256> shards_;
   std::uint64_t taken_in_ = 0;  // bytes that were ever inserted
   metrics::counter &hits_, &misses_, &evictions_, &gets_, &cache_hits_;
 };
