@@ -205,6 +205,7 @@ void checker::log_changed() {
     world_.note_quietly(std::uint64_t(entry.sequence.value()), state_.digest());
     if (applied.is_void) world_.reached("a void log entry");
     follow_merges();  // first: what the same entry trims after a merge was there when it was accepted
+    if (after_entry) after_entry();
     for (const auto& where : applied.changed.advanced) {
       const auto* p = state_.find_partition(where);
       if (!p) {

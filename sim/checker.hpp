@@ -94,6 +94,7 @@ class checker {
 
   // ---- what the stores hold
   void log_changed();                           // after each append, before anything is trimmed
+  std::function<void()> after_entry;            // called then, where `state()` is that of the entry; may be empty
   void removing(const std::string& key);        // an object is about to go
   // An agent that is registered and whose state, which may be an old one, still says that this object holds records; "" where
   // none does. May be empty.

@@ -42,6 +42,12 @@ YAKS_ANSWER(create_topics);
 YAKS_ANSWER(delete_topics);
 YAKS_ANSWER(delete_records);
 YAKS_ANSWER(init_producer_id);
+YAKS_ANSWER(find_coordinator);
+YAKS_ANSWER(join_group);
+YAKS_ANSWER(sync_group);
+YAKS_ANSWER(heartbeat);
+YAKS_ANSWER(leave_group);
+YAKS_ANSWER(consumer_group_heartbeat);
 #undef YAKS_ANSWER
 
 class connection {
@@ -120,6 +126,8 @@ struct client_world {
   std::uint64_t operations = 0;            // requests that were answered
   // That broker's agent has not applied the newest entry of the log.
   std::function<bool(const std::string& host)> is_behind;
+  std::function<std::uint64_t()> kills = [] { return std::uint64_t(0); };  // of agents, so far
+  time_point calm_since = time_point::max();
   bool stopping = false;                   // no new work
   event progress;                          // a client came to its end
   void did_one() { ++operations; }

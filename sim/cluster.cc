@@ -27,6 +27,8 @@ config::settings settings_of(const scenario& s, std::int32_t node, const std::st
   c.listener.request_bytes_max = 1 << 20;
   c.listener.connections_max = 1000;
   c.listener.idle_timeout = 600s;
+  c.groups.initial_rebalance_delay = 500ms;
+  c.groups.session_timeout_min = 2s;
   c.topics.auto_create = false;
   c.topics.default_partitions = 1;
   c.topics.message_bytes_max = 1 << 20;
@@ -200,10 +202,11 @@ void cluster::ended(node& n, std::uint64_t which) {
   if (!stopping_) start_later(n, w_.time.chance.between(0ms, w_.what.down_most));
 }
 
-void cluster::kill(node& n, std::string_view why) {
+void cluster::kill(node& n, std::string_view why, bool may_lose_power) {
+  ++kills_;
   auto& l = *n.current;
   w_.note(fmt::format("{} is killed: {}", n.name, why), l.rt.handlers());
-  bool power_lost = w_.time.chance.below(4) == 0;
+  bool power_lost = w_.time.chance.below(4) == 0 && may_lose_power;
   l.net.die(power_lost);
   l.store.died(power_lost ? w_.time.chance.between(0ms, w_.what.lease) : w_.time.chance.between(0ms, 50ms));
   bool was_done = l.done;
@@ -274,6 +277,12 @@ void cluster::kill_one() {
   w_.reached("an agent killed");
   victim_ = n->current->rt.number();
   victim_handlers_ = n->current->rt.handlers() + w_.time.chance.below(400);
+}
+
+void cluster::kill_another() {
+  w_.time.after(0ns, [this] {
+    if (auto* n = any_running(); n && !stopping_) kill(*n, "while all is quiet", false);
+  });
 }
 
 void cluster::stop_one() {

@@ -23,6 +23,9 @@ class cluster {
   void begin_faults();
   // No more faults: what is paused goes on, what is down comes up, outages end.
   void calm_down();
+  // Ends one in the calm, too; its machine lives on.
+  void kill_another();
+  std::uint64_t kills() const { return kills_; }
   // All agents serve, and none has more to do.
   bool all_ready() const;
   // All agents have applied the whole log, and none holds back anything for a client.
@@ -49,7 +52,7 @@ class cluster {
     bool starting = false;
   };
   void start(node& n);
-  void kill(node& n, std::string_view why);
+  void kill(node& n, std::string_view why, bool may_lose_power = true);
   void start_later(node& n, duration pause);
   void ended(node& n, std::uint64_t which);
   void after_handler(simulated_runtime& ran);
@@ -73,7 +76,7 @@ class cluster {
   wires& wires_;
   servers& servers_;
   std::deque<node> nodes_;
-  std::uint64_t checks_ = 0;
+  std::uint64_t checks_ = 0, kills_ = 0;
   // The next kill between two handlers: of that process, after so many of them.
   std::uint64_t victim_ = 0, victim_handlers_ = 0;
   bool stopping_ = false;

@@ -175,6 +175,7 @@ void consumer::take(place& p, const wire::fetch_response::topic_entry::partition
         return;
       }
       all_.check.read(p.where, at, r.value.value_or(byte_view{}), true);
+      took(p, at);
       ++p.next;
     }
   }

@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <optional>
 
 #include "sim/admin.hpp"
 #include "sim/cluster.hpp"
 #include "sim/consumer.hpp"
+#include "sim/crowd.hpp"
 #include "sim/producer.hpp"
 #include "sim/tenant.hpp"
 
@@ -26,7 +28,9 @@ class one_run {
         net_(wires_, rt_, "clients"),
         tasks_(rt_.executor()),
         clients_{.w = w_, .rt = rt_, .net = net_, .check = servers_.check, .tasks = tasks_, .bootstrap = cluster_.bootstrap(), .topics = {},
-                 .is_behind = [this](const std::string& name) { return cluster_.is_behind(name); }} {
+                 .is_behind = [this](const std::string& name) { return cluster_.is_behind(name); },
+                 .kills = [this] { return cluster_.kills(); }},
+        groups_(w_, servers_.check) {
     w_.time.on_branch = [this](std::string_view branch) { w_.reached(branch); };
   }
 
@@ -65,6 +69,7 @@ class one_run {
  private:
   awaitable<void> main();
   awaitable<void> until_nothing_is_left();
+  awaitable<void> until_members_end();
   awaitable<void> until(std::string what, std::function<bool()> is_so, duration patience);
   template <class Client>
   awaitable<void> live(Client& c) {
@@ -80,10 +85,12 @@ class one_run {
   host net_;
   task_group tasks_;
   client_world clients_;
+  group_checker groups_;
   std::deque<producer> producers_;
   std::deque<consumer> consumers_;
   std::deque<admin> admins_;
   std::deque<tenant> tenants_;
+  std::optional<crowd> crowd_;
   std::size_t ended_ = 0;
 };
 
@@ -134,6 +141,8 @@ awaitable<void> one_run::main() {
   for (auto& c : consumers_) tasks_.spawn(live(c));
   for (auto& a : admins_) tasks_.spawn(live(a));
   for (auto& t : tenants_) tasks_.spawn(live(t));
+  crowd_.emplace(clients_, groups_);
+  tasks_.spawn(crowd_->run());
   auto all = producers_.size() + consumers_.size() + admins_.size() + tenants_.size();
 
   co_await until("clients come to nothing", [&] { return clients_.operations >= s.operations; }, 1h);
@@ -141,7 +150,9 @@ awaitable<void> one_run::main() {
   // The faults are over: everything must come to its end.
   cluster_.calm_down();
   clients_.stopping = true;
+  clients_.calm_since = rt_.now();
   co_await until("clients do not come to their end", [&] { return ended_ == all; }, s.patience);
+  co_await until_members_end();
   co_await until("agents do not come to rest", [&] { return cluster_.is_settled(); }, settling);
   if (w_.failed()) co_return;
   cluster_.check_all();
@@ -149,6 +160,22 @@ awaitable<void> one_run::main() {
   cluster_.check_at_rest();
   if (s.sweep_interval > duration(0)) co_await until_nothing_is_left();
   co_await servers_.check.finish(servers_.any_session);
+  crowd_->finish();
+}
+
+// Groups converge when the faults are over, consume everything, and stay as they are then.
+awaitable<void> one_run::until_members_end() {
+  if (w_.what.groups == 0) co_return;
+  co_await until("groups do not converge", [&] { return crowd_->is_whole() && crowd_->is_done(); }, w_.what.patience);
+  if (w_.failed()) {
+    w_.violation(fmt::format("not live: {}", crowd_->what_lacks()));
+    co_return;
+  }
+  w_.note("groups are whole");
+  co_await crowd_->rest([&] { cluster_.kill_another(); });
+  if (w_.failed()) co_return;
+  crowd_->leave();
+  co_await until("members do not come to their end", [&] { return crowd_->has_ended(); }, w_.what.patience);
 }
 }  // namespace
 

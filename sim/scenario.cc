@@ -18,10 +18,11 @@ struct field {
 #define FIELD(kind_of, name) {#name, kind::kind_of, &scenario::name}
 const field fields[] = {
     FIELD(count, agents), FIELD(count, idempotent_producers), FIELD(count, plain_producers), FIELD(count, consumers),
-    FIELD(count, admins), FIELD(count, tenants), FIELD(count, topics), FIELD(count, partitions), FIELD(count, operations), FIELD(count, seed), FIELD(flag, vary), FIELD(flag, peers),
+    FIELD(count, admins), FIELD(count, tenants), FIELD(count, topics), FIELD(count, partitions), FIELD(count, groups), FIELD(count, members),
+    FIELD(count, operations), FIELD(count, seed), FIELD(count, suite_seeds), FIELD(flag, vary), FIELD(flag, peers),
     FIELD(interval, kill), FIELD(interval, stop), FIELD(interval, pause), FIELD(interval, cut),
     FIELD(interval, half_open), FIELD(interval, slow_link), FIELD(interval, clock_jump), FIELD(interval, log_outage),
-    FIELD(interval, objects_outage), FIELD(time, pause_most), FIELD(time, outage_most), FIELD(time, down_most),
+    FIELD(interval, objects_outage), FIELD(time, member_change), FIELD(time, member_pause), FIELD(time, pause_most), FIELD(time, outage_most), FIELD(time, down_most),
     FIELD(time, clock_jump_most), FIELD(rate, kill_at_point), FIELD(rate, put_failed), FIELD(rate, put_slow_down),
     FIELD(rate, put_slow), FIELD(rate, put_lost), FIELD(rate, put_answer_lost), FIELD(rate, put_late),
     FIELD(rate, get_failed), FIELD(rate, get_slow), FIELD(rate, get_corrupt), FIELD(rate, get_truncated),

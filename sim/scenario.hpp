@@ -23,6 +23,7 @@ struct scenario {
   std::uint64_t agents = 3, idempotent_producers = 3, plain_producers = 2, consumers = 2, admins = 1;
   std::uint64_t tenants = 0;  // who make topics, fill, read, cut and delete them, and make others of the same names
   std::uint64_t topics = 2, partitions = 3;
+  std::uint64_t groups = 0, members = 4;  // members: of each
   std::uint64_t operations = 3000;  // of all clients together, until the faults stop
   duration think{};                 // clients rest for up to so long between two requests, besides what else they wait for
   bool peers = false;               // agents give each other what they have cached
@@ -33,6 +34,9 @@ struct scenario {
   duration pause_most = 5s, outage_most = 5s, down_most = 2s, clock_jump_most = 600s;
   // An agent's own end at one of the points that its code names (runtime::passing), of 1,000 passages.
   std::uint64_t kill_at_point = 0;
+
+  // What happens to members of groups: they die, leave, stand still.
+  duration member_change{}, member_pause = 100ms;  // pause: between two polls
 
   // What happens to calls, of 1,000.
   std::uint64_t put_failed = 0, put_slow_down = 0, put_slow = 0, put_lost = 0, put_answer_lost = 0, put_late = 0;
@@ -55,6 +59,7 @@ struct scenario {
   // How long after the faults everything must have come to its end.
   duration patience = 120s;
   std::uint64_t seed = 0;  // of a past bug: what is run where no other is asked for; 0: none
+  std::uint64_t suite_seeds = 0;  // scripts/simulate runs no more of them than this; 0: as many as of the others
   std::vector<std::string> must;  // marks that some run of this scenario has to reach
   std::string bug;                // one that is planted in a store, for tests of the checkers (stores.hpp)
 };

@@ -6,7 +6,9 @@
 #include <utility>
 #include <vector>
 
+#include "base/mutation.hpp"
 #include "base/printable.hpp"
+#include "runtime/fault_points.hpp"
 #include "runtime/first_of.hpp"
 #include "runtime/task_group.hpp"
 
@@ -135,6 +137,7 @@ awaitable<std::optional<metadata::sync_answer>> desk::sync(metadata::sync_group 
 
 bool desk::heard(std::string_view group, std::string_view member) {
   auto known = log_.current().groups().home_of(group, member);
+  if (known && mutated("members do not move")) return true;
   if (!known || known->first.agent != log_.self()) return false;
   auto& s = sessions_[{std::string(group), std::string(member)}];
   if (s.home_epoch != known->first.epoch) {
@@ -177,6 +180,7 @@ awaitable<void> desk::propose(Command command) {
 
 awaitable<void> desk::expire(member_name who, std::uint64_t home_epoch) {
   auto outcome = co_await log_.submit(metadata::expire_member{who.first, who.second, home_epoch});
+  if (outcome && outcome->error == metadata::group_error::none) reached(rt_, "a session expired");
   if (outcome) co_return;
   if (auto found = sessions_.find(who); found != sessions_.end() && found->second.home_epoch == home_epoch)
     found->second.expiring = false;  // it was not even appended
@@ -196,7 +200,7 @@ void desk::judge_sessions(task_group& tasks) {
   std::size_t expiries = 0;
   for (auto at = sessions_.begin(); at != sessions_.end();) {
     auto& [who, s] = *at;
-    if (s.holds > 0 || s.expiring || session_time() - s.heard_at < s.timeout) {
+    if (s.holds > 0 || s.expiring || session_time() - s.heard_at < s.timeout || mutated("sessions never expire")) {
       ++at;
       continue;
     }

@@ -1,3 +1,4 @@
+#include "base/mutation.hpp"
 #include "handlers/groups.hpp"
 #include "handlers/handlers.hpp"
 
@@ -46,7 +47,7 @@ std::vector<Topic> all_of(const services& s, std::string_view group) {
 awaitable<wire::offset_fetch_response> offset_fetch(services& s, const wire::offset_fetch_request& request,
                                                     const request_context& context) {
   using response = wire::offset_fetch_response;
-  bool known = co_await s.log.barrier_since(context.arrived);
+  bool known = mutated("offsets fetched without a barrier") || co_await s.log.barrier_since(context.arrived);
   response answer;
   if (context.version < 8) {
     if (!known) {
