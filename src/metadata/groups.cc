@@ -5,7 +5,6 @@
 #include "base/bytes.hpp"
 #include "base/check.hpp"
 #include "base/endian.hpp"
-#include "base/mutation.hpp"
 #include "metadata/digest.hpp"
 
 namespace yaks::metadata {
@@ -187,7 +186,7 @@ group_error groups::check(const commit_group_offsets& c) const {
   }
   if (c.generation >= 0 || !c.member.empty() || c.instance) {
     if (auto why = check_member(*g, c.member, view(c.instance)); why != group_error::none) return why;
-    if (c.generation != g->generation && !mutated("generation unchecked at commit")) return group_error::illegal_generation;
+    if (c.generation != g->generation) return group_error::illegal_generation;
   } else if (g->phase != group_phase::empty) {
     return group_error::unknown_member_id;
   }

@@ -6,7 +6,7 @@ with librdkafka, kafka-python, aiokafka or the Java client (where compat/run has
 started again, while a producer writes to all partitions. How long it takes is from the kill until the last of the partitions has
 given its consumer a record that was written after the kill: what the producer needs is in it.
 
-  96_group_kills.py [--kills N] [--interval SECONDS] [--down SECONDS]     in short form 2 kills, 12 s apart
+  96_group_kills.py [--kills N] [--interval SECONDS] [--down SECONDS]     in short form 2 kills, 6 s apart
   96_group_kills.py --long                                                10 kills, 20 s apart
 """
 import argparse
@@ -218,7 +218,7 @@ def test():
     p.add_argument("--lease-ms", type=int, default=3000, help="YAKS_GROUPCACHE_LEASE_TTL_MS (3000)")
     a = p.parse_args()
     a.kills = a.kills or (10 if a.long else 2)
-    a.interval = a.interval or (20 if a.long else 8)
+    a.interval = a.interval or (20 if a.long else 6)
     install_clients()
     storage = lib.storage_settings("postgres+s3")
     agents = [lib.Agent("postgres+s3", storage=storage, node_id=i, groupcache_lease_ttl_ms=a.lease_ms, groupcache_heartbeat_ms=a.lease_ms // 3)
