@@ -142,7 +142,7 @@ awaitable<void> one_run::main() {
   for (auto& a : admins_) tasks_.spawn(live(a));
   for (auto& t : tenants_) tasks_.spawn(live(t));
   crowd_.emplace(clients_, groups_);
-  tasks_.spawn(crowd_->run());
+  if (s.groups > 0) tasks_.spawn(crowd_->run());
   auto all = producers_.size() + consumers_.size() + admins_.size() + tenants_.size();
 
   co_await until("clients come to nothing", [&] { return clients_.operations >= s.operations; }, 1h);
