@@ -12,7 +12,6 @@
 namespace yaks::upkeep {
 namespace {
 std::int64_t ms(duration d) { return std::chrono::duration_cast<std::chrono::milliseconds>(d).count(); }
-constexpr duration totals_interval = 15s;
 }  // namespace
 
 reclaimer::reclaimer(runtime& rt, metadata::metastore& store, metadata::replica& log, object_store& objects, term& office,
@@ -59,8 +58,10 @@ awaitable<void> reclaimer::run() {
       if (deleted && *deleted < settings_.keys_max) next_delete = rt_.now() + std::min<duration>(settings_.grace / 10 + 1ms, 5s);
     }
     if (is_done && rt_.now() >= next_totals) {
+      auto begun = rt_.now();
       co_await look_at_totals();
-      next_totals = rt_.now() + totals_interval;
+      // The store counts all of its objects: where these are millions, that takes seconds.
+      next_totals = rt_.now() + std::max<duration>(settings_.totals_interval, 200 * (rt_.now() - begun));
     }
     failures = is_done ? 0 : failures + 1;
     if (!is_done) failures_.add();
