@@ -6,6 +6,8 @@
 #include <charconv>
 #include <set>
 
+#include "metadata/entry_codec.hpp"
+#include "metadata/log_format.hpp"
 #include "metadata/snapshot.hpp"
 #include "objects/object_key.hpp"
 #include "records/batch.hpp"
@@ -200,6 +202,10 @@ void checker::read(topic_partition where, std::int64_t at, byte_view value, bool
 void checker::log_changed() {
   for (const auto& entry : log_.entries()) {
     if (entry.sequence <= state_.position().sequence) continue;
+    if (world_.what.upgrade > 0s && state_.format() < metadata::merging_log_format)
+      for (const auto& c : metadata::decode_entry(entry.payload.view()))
+        if (std::holds_alternative<metadata::merge_object>(c))
+          world_.violation(fmt::format("too new: entry {} holds what an older version that runs does not know", entry.sequence.value()));
     auto applied = state_.apply(entry);
     digests_[entry.sequence.value()] = state_.digest();
     world_.note_quietly(std::uint64_t(entry.sequence.value()), state_.digest());

@@ -76,7 +76,9 @@ struct cluster::life {
         net(all.wires_, rt, n.name),
         store(all.servers_, rt, fmt::format("{} life {}", n.name, n.lives)),
         objects(all.servers_, rt),
-        settings(settings_of(all.w_.what, n.id, n.name)) {}
+        settings(settings_of(all.w_.what, n.id, n.name)) {
+    if (n.is_of_older_version) settings.process.log_format_max = metadata::oldest_log_format;
+  }
 
   awaitable<void> main() {
     auto serving = net.listen({.host = settings.listener.host, .port = kafka_port});
@@ -108,7 +110,7 @@ struct cluster::life {
 
 cluster::cluster(world& w, wires& all, servers& s) : w_(w), wires_(all), servers_(s) {
   for (std::uint64_t i = 1; i <= w.what.agents; ++i)
-    nodes_.push_back({.id = std::int32_t(i), .name = fmt::format("agent{}", i), .current = nullptr});
+    nodes_.push_back({.id = std::int32_t(i), .name = fmt::format("agent{}", i), .current = nullptr, .is_of_older_version = w.what.upgrade > 0s});
   servers_.check.who_reads_by = [this](metadata::object_number object) -> std::string {
     for (const auto& n : nodes_) {
       if (!n.current || !n.current->agent || n.current->done) continue;
@@ -189,6 +191,13 @@ void cluster::ended(node& n, std::uint64_t which) {
       std::rethrow_exception(l.failure);
     } catch (const metadata::metastore_error&) {
       was_refused = true;  // its node id is still held: it is started again
+    } catch (const metadata::replica_stopped&) {
+      // It was down when the others agreed upon what it does not know: somebody reads what it says, and upgrades it.
+      if (n.is_of_older_version && servers_.check.state().format() > metadata::oldest_log_format) {
+        w_.reached("an older version that is told to be upgraded");
+        was_refused = true;
+        n.is_of_older_version = false;
+      }
     } catch (...) {
     }
     if (!was_refused) w_.violation(fmt::format("ended: {} gave up: {}", n.name, why));
@@ -262,6 +271,7 @@ void cluster::begin_faults() {
   const auto& s = w_.what;
   every(s.kill, &cluster::kill_one);
   every(s.stop, &cluster::stop_one);
+  every(s.upgrade, &cluster::upgrade_one);
   every(s.pause, &cluster::pause_one);
   every(s.cut, &cluster::cut_one);
   every(s.half_open, &cluster::silence_one);
@@ -290,6 +300,18 @@ void cluster::stop_one() {
   if (!n) return;
   w_.reached("an agent stopped in order");
   auto& l = *n->current;
+  asio::post(l.rt.executor(), [&l] { l.stop.ask(); });
+}
+
+// What runs is stopped in order; what is down comes up as the new version.
+void cluster::upgrade_one() {
+  auto old = std::ranges::find_if(nodes_, &node::is_of_older_version);
+  if (old == nodes_.end()) return;
+  old->is_of_older_version = false;
+  w_.reached("an agent upgraded");
+  w_.note(old->name + " is upgraded");
+  if (!old->current || old->current->done || old->current->rt.is_dying()) return;
+  auto& l = *old->current;
   asio::post(l.rt.executor(), [&l] { l.stop.ask(); });
 }
 

@@ -50,6 +50,7 @@ class cluster {
     std::unique_ptr<life> current;
     std::uint64_t lives = 0;
     bool starting = false;
+    bool is_of_older_version = false;  // knows the oldest format of the log only
   };
   void start(node& n);
   void kill(node& n, std::string_view why, bool may_lose_power = true);
@@ -64,6 +65,7 @@ class cluster {
   void every(duration mean, void (cluster::*fault)());
   void kill_one();
   void stop_one();
+  void upgrade_one();
   void pause_one();
   void cut_one();
   void silence_one();

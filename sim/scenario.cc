@@ -20,7 +20,7 @@ const field fields[] = {
     FIELD(count, agents), FIELD(count, idempotent_producers), FIELD(count, plain_producers), FIELD(count, consumers),
     FIELD(count, admins), FIELD(count, tenants), FIELD(count, topics), FIELD(count, partitions), FIELD(count, groups), FIELD(count, members),
     FIELD(count, operations), FIELD(count, seed), FIELD(count, suite_seeds), FIELD(flag, vary), FIELD(flag, peers),
-    FIELD(interval, kill), FIELD(interval, stop), FIELD(interval, pause), FIELD(interval, cut),
+    FIELD(interval, kill), FIELD(interval, stop), FIELD(interval, upgrade), FIELD(interval, pause), FIELD(interval, cut),
     FIELD(interval, half_open), FIELD(interval, slow_link), FIELD(interval, clock_jump), FIELD(interval, log_outage),
     FIELD(interval, objects_outage), FIELD(time, member_change), FIELD(time, member_pause), FIELD(time, pause_most), FIELD(time, outage_most), FIELD(time, down_most),
     FIELD(time, clock_jump_most), FIELD(rate, kill_at_point), FIELD(rate, put_failed), FIELD(rate, put_slow_down),
@@ -36,6 +36,13 @@ const field fields[] = {
     FIELD(time, retention_interval), FIELD(time, merge_interval), FIELD(time, merge_age), FIELD(count, merge_object_bytes), FIELD(time, delete_grace), FIELD(time, sweep_interval),
 };
 #undef FIELD
+
+// FNV-1a: the same with every standard library.
+std::uint64_t hash_of(std::string_view name) {
+  std::uint64_t h = 0xcbf29ce484222325;
+  for (unsigned char c : name) h = (h ^ c) * 0x100000001b3;
+  return h;
+}
 
 std::optional<std::uint64_t> number(std::string_view text) {
   std::uint64_t n = 0;
@@ -120,8 +127,10 @@ result<scenario, std::string> parse_scenario(std::string_view text) {
 scenario varied(const scenario& most, simulated_chance& chance) {
   scenario s = most;
   if (!most.vary) return s;
+  auto drawn = chance.next();
   for (const auto& f : fields) {
-    auto dice = chance.below(4);
+    // By its name: a scenario and a seed mean the same when there are other fields.
+    auto dice = simulated_chance(drawn ^ hash_of(f.name)).below(4);
     if (f.what == kind::rate) {
       auto& rate = s.*std::get<std::uint64_t scenario::*>(f.where);
       rate = dice == 0 ? 0 : dice == 1 ? (rate + 3) / 4 : rate;

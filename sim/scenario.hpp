@@ -32,6 +32,7 @@ struct scenario {
   // What happens to processes and connections: mean times between two of a kind.
   duration kill{}, stop{}, pause{}, cut{}, half_open{}, slow_link{}, clock_jump{}, log_outage{}, objects_outage{};
   duration pause_most = 5s, outage_most = 5s, down_most = 2s, clock_jump_most = 600s;
+  duration upgrade{};  // of one agent after the other from an older version; 0: all are new
   // An agent's own end at one of the points that its code names (runtime::passing), of 1,000 passages.
   std::uint64_t kill_at_point = 0;
 

@@ -14,7 +14,7 @@ namespace {
 metadata::register_agent registration_of(const config::settings& s, std::uint16_t port, std::uint16_t cache_port) {
   auto cache_host = s.cache_peers.advertised_host.empty() ? s.listener.advertised_host : s.cache_peers.advertised_host;
   return {.node = node_id(s.process.node_id),
-          .format_max = metadata::newest_log_format,
+          .format_max = s.process.log_format_max == 0 ? metadata::newest_log_format : s.process.log_format_max,
           .upload_deadline_ms = s.write.upload_deadline.count(),
           .version = version,
           .host = s.listener.advertised_host,

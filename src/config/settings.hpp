@@ -20,6 +20,7 @@ struct settings {
     std::string data_directory;  // embedded storage only
     std::string log_level;       // a name that spdlog knows
     milliseconds shutdown_timeout;
+    std::uint32_t log_format_max = 0;  // no setting: tests run an agent as an older version, which knows less; 0: all there is
   } process;
 
   struct {

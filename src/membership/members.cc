@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <map>
 
+#include "runtime/fault_points.hpp"
+
 namespace yaks::membership {
 members::members(runtime& rt, metadata::metastore& store, metadata::replica& log, members_settings settings,
                  metrics::registry& metrics)
@@ -71,9 +73,10 @@ awaitable<void> members::raise_format() {
   for (const auto& [who, what] : log_.current().agents()) newest = std::min(newest, what.registration.format_max);
   if (newest <= log_.current().format()) co_return;
   auto got = co_await log_.submit(metadata::enable_format{newest});
-  if (got && got->error == metadata::apply_error::none)
-    spdlog::info("all agents understand format {} of the metadata log: it is used from now on, and older versions of yaks do not "
-                 "start any more", newest);
+  if (!got || got->error != metadata::apply_error::none) co_return;
+  reached(rt_, "a newer format of the log enabled");
+  spdlog::info("all agents understand format {} of the metadata log: it is used from now on, and older versions of yaks do not "
+               "start any more", newest);
 }
 
 awaitable<void> members::leave() {
