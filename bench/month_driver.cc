@@ -4,7 +4,6 @@
 // One object is committed per interval, with one batch in each of `touched` partitions, which come round in turn. Prints one JSON
 // object per day: what the state, the index and the bucket hold.
 #include <fmt/format.h>
-#include <malloc.h>
 #include <spdlog/spdlog.h>
 
 #include <CLI/CLI.hpp>
@@ -165,12 +164,11 @@ class installation {
       all_bytes += p.bytes;
       all_records += std::uint64_t((p.high_watermark - p.log_start));
     }
-    auto memory = mallinfo2();
     fmt::print(
-        R"({{"day": {}, "cpu_s": {:.1f}, "ranges": {}, "ranges_in_state": {}, "objects_in_state": {}, "memory_mib": {:.1f}, "snapshot_mib": {:.2f}, "database_mib": {:.1f}, "log_bytes": {}, "bucket_objects": {}, "bucket_bytes": {}, "owed": {}}})"
+        R"({{"day": {}, "cpu_s": {:.1f}, "ranges": {}, "ranges_in_state": {}, "objects_in_state": {}, "snapshot_mib": {:.2f}, "database_mib": {:.1f}, "log_bytes": {}, "bucket_objects": {}, "bucket_bytes": {}, "owed": {}}})"
         "\n",
         day, processor_seconds(), all_records / load_.batch_records, in_state, state.object_count(),
-        double(memory.uordblks + memory.hblkhd) / 1048576, double(metadata::snapshot_codec::encode(state).size()) / 1048576,
+        double(metadata::snapshot_codec::encode(state).size()) / 1048576,
         double(std::filesystem::file_size(directory_ + "/metadata.db")) / 1048576, all_bytes, bucket_.size(), bucket_.bytes(),
         state.trims().size() + state.drops().size() + state.released().size());
     std::fflush(stdout);
