@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <vector>
 
 #include "handlers/fetch_sessions.hpp"
 #include "handlers/handlers.hpp"
@@ -29,18 +30,20 @@ awaitable<fetch_answer> fetch(services& s, const wire::fetch_request& request, c
   auto topic_of = [&](const fetch_target& t) {
     return by_id ? s.log.current().find_topic(topic_id(t.topic_id)) : s.log.current().find_topic(t.topic);
   };
-  if (std::ranges::any_of(plan.targets, [&](const auto& t) { return !topic_of(t); }))
-    co_await s.log.barrier_since(context.arrived);
+  // Perhaps another agent has made it: a no needs the log.
+  bool is_current = std::ranges::all_of(plan.targets, topic_of) || co_await s.log.barrier_since(context.arrived);
 
   fetch::fetch_request wanted;
   wanted.bytes_min = std::uint32_t(std::max(request.min_bytes, 0));
   wanted.bytes_max = std::uint32_t(std::max(request.max_bytes, 0));
   wanted.wait_max = std::chrono::milliseconds(std::max(request.max_wait_ms, 0));
   wanted.partitions.reserve(plan.targets.size());
+  std::vector<bool> was_known;
   bool has_error = false;
   for (const auto& t : plan.targets) {
     const auto* topic = topic_of(t);
     has_error |= t.leader_epoch > leader_epoch;
+    was_known.push_back(topic != nullptr);
     // An unknown topic keeps the nil id, which nothing has.
     wanted.partitions.push_back({.where = {topic ? topic->id : topic_id(), partition_index(t.partition)},
                                  .from = offset(t.offset),
@@ -59,7 +62,7 @@ awaitable<fetch_answer> fetch(services& s, const wire::fetch_request& request, c
     const auto* topic = topic_of(t);
     wire::fetch_response::topic_entry::partition_entry out;
     out.partition_index = t.partition;
-    out.error_code = code_of(data.error);
+    out.error_code = was_known[i] || is_current ? code_of(data.error) : error_code::kafka_storage_error;
     if (out.error_code == error_code::unknown_topic_or_partition && by_id && !topic)
       out.error_code = error_code::unknown_topic_id;
     // A client that knows a later epoch than ours has talked to another cluster (KIP-320).

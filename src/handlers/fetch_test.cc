@@ -8,6 +8,7 @@
 #include <set>
 
 #include "handlers/test_broker.hpp"
+#include "metadata/metadata_testing.hpp"
 
 namespace yaks::handlers {
 namespace {
@@ -497,6 +498,28 @@ TEST(fetch, nothing_is_denied_while_the_log_cannot_be_read_and_data_is_served) {
     EXPECT_EQ(records_of(co_await w.fetch("t", 0)).size(), 1u);
     co_await w.rt.sleep_for(61s);  // now even what is cached may be too old
     EXPECT_EQ((co_await w.fetch("t", 0)).error_code, error_code::kafka_storage_error);
+  });
+}
+
+// The log cannot be read when the name is looked up, and can when its absence is confirmed.
+TEST(fetch, a_topic_that_was_made_while_the_log_could_not_be_read_is_not_denied) {
+  broker_world w;
+  w.play([&]() -> awaitable<void> {
+    int reads = 0;
+    w.log.hooks.before_read = [&]() -> std::optional<metadata::log_error> {
+      if (++reads <= 2) return metadata::log_error::unavailable;
+      if (reads == 3) {
+        metadata::entry_writer entry;
+        entry.add(metadata::test_registration(9, w.log.head().sequence));
+        entry.add(metadata::create_topic{metadata::test_topic(5), "t", 1, {}});
+        (void)w.log.append(w.log.head(), {metadata::test_incarnation(9), 1}, entry.take());
+      }
+      return std::nullopt;
+    };
+    EXPECT_EQ((co_await w.fetch("t", 0)).error_code, error_code::kafka_storage_error);
+    EXPECT_GE(reads, 3);
+    w.log.hooks.before_read = {};
+    EXPECT_EQ((co_await w.fetch("t", 0)).error_code, error_code::none);
   });
 }
 
