@@ -192,8 +192,8 @@ void cluster::ended(node& n, std::uint64_t which) {
     } catch (const metadata::metastore_error&) {
       was_refused = true;  // its node id is still held: it is started again
     } catch (const metadata::replica_stopped&) {
-      // It was down when the others agreed upon what it does not know: somebody reads what it says, and upgrades it.
-      if (n.is_of_older_version && servers_.check.state().format() > metadata::oldest_log_format) {
+      // It was down, or stood still, when the others agreed upon what it does not know: somebody reads what it says, and upgrades it.
+      if (l.settings.process.log_format_max != 0 && servers_.check.state().format() > metadata::oldest_log_format) {
         w_.reached("an older version that is told to be upgraded");
         was_refused = true;
         n.is_of_older_version = false;

@@ -491,15 +491,20 @@ bool groups::become_consumer_group(const std::string& name, group& all, moment n
     m.epoch = m.previous_epoch = all.generation;
     const auto* metadata = all.protocol ? old.metadata(*all.protocol) : nullptr;
     if (!metadata && !old.protocols.empty()) metadata = &old.protocols.front().metadata;
-    if (auto read = metadata ? read_subscription(*metadata, now.all) : std::nullopt) m.topics = read->topics;
+    auto read = metadata ? read_subscription(*metadata, now.all) : std::nullopt;
+    if (read) m.topics = read->topics;
+    std::vector<topic_partition> had;
     if (old.assignment.size() > 2) {
       scanner in{as_bytes(old.assignment)};
       in.number<std::int16_t>();
-      std::vector<topic_partition> had;
       scan_partitions(in, now.all, had);
-      for (const auto& p : had)
-        if (g.owners.try_emplace(p, id).second) m.assigned.insert(p);
+    } else if (read) {
+      // A rebalance began anew before it was complete: what was assigned before is forgotten, and members that are cooperative read
+      // on what they said that they own.
+      had = std::move(read->owned);
     }
+    for (const auto& p : had)
+      if (g.owners.try_emplace(p, id).second) m.assigned.insert(p);
     g.target[id] = m.assigned;
     m.content = content_hash(m);
   }

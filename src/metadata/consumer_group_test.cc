@@ -296,6 +296,25 @@ TEST_F(consumer_rules, a_classic_member_has_what_it_has_not_let_go_of_when_the_p
   EXPECT_EQ(has("a"), 0u);
 }
 
+TEST_F(consumer_rules, a_classic_member_has_what_it_owns_when_the_protocol_changes_after_a_rebalance_that_was_not_complete) {
+  auto classic = [&](std::string member, std::vector<std::int32_t> owned) {
+    return join_group{.group = "g", .member = std::move(member), .new_member = "k", .client_id = "c", .client_host = "/h",
+                      .session_timeout_ms = 10'000, .rebalance_timeout_ms = 60'000, .protocol_type = "consumer",
+                      .protocols = {{"cooperative-sticky", subscription(owned)}}, .request = ++requests, .members_max = 10};
+  };
+  apply(classic("", {}));
+  apply(sync_group{.group = "g", .member = "k", .instance = {}, .generation = 1, .protocol_type = {}, .protocol = {},
+                   .assignments = {{"k", assignment_of({0, 1, 2, 3, 4, 5})}}, .request = ++requests});
+  apply(classic("k", {0, 1, 2, 3, 4, 5}));
+  ASSERT_EQ(group().phase, group_phase::completing_rebalance);
+  apply(classic("k", {0, 1, 2, 3, 4}));  // before anybody has said who gets what
+  ASSERT_EQ(group().phase, group_phase::completing_rebalance);
+  beat("a");
+  ASSERT_TRUE(group().consumer);
+  EXPECT_EQ(consumers().members.at("k").assigned.size(), 5u) << "it reads them";
+  EXPECT_EQ(has("a"), 1u);
+}
+
 TEST_F(consumer_rules, a_static_member_that_comes_again_with_the_classic_protocol_takes_its_old_place) {
   beat("a");
   auto with_instance = join_of("b");
