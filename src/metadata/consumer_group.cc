@@ -572,6 +572,8 @@ join_outcome groups::join_consumer_group(const std::string& name, group& all, co
   auto at = g.members.find(id);
   if (at == g.members.end() && g.members.size() >= c.members_max) return refuse(group_error::group_max_size_reached, "");
   bool is_new_epoch = at == g.members.end();
+  // It was put out, and does not know: what it owns has other owners by now. A new one owns nothing.
+  if (is_new_epoch && !read->owned.empty()) return refuse(group_error::unknown_member_id, id);
   if (is_new_epoch) at = g.members.emplace(id, consumer_member{.instance = c.instance}).first;
   auto& m = at->second;
   if (!is_new_epoch && !m.is_classic()) {

@@ -315,6 +315,21 @@ TEST_F(consumer_rules, a_classic_member_has_what_it_owns_when_the_protocol_chang
   EXPECT_EQ(has("a"), 1u);
 }
 
+TEST_F(consumer_rules, a_classic_member_that_was_put_out_does_not_come_back_with_what_it_owned) {
+  auto classic = [&](std::string member, std::vector<std::int32_t> owned) {
+    return join_group{.group = "g", .member = std::move(member), .new_member = "k", .client_id = "c", .client_host = "/h",
+                      .session_timeout_ms = 10'000, .rebalance_timeout_ms = 60'000, .protocol_type = "consumer",
+                      .protocols = {{"cooperative-sticky", subscription(owned)}}, .request = ++requests, .members_max = 10};
+  };
+  beat("a");
+  apply(classic("k", {}));
+  apply(leave_group{.group = "g", .members = {{"k", std::nullopt}}});
+  ASSERT_FALSE(consumers().members.contains("k"));
+  EXPECT_EQ(apply(classic("k", {0, 1, 2})).answer.error, group_error::unknown_member_id);
+  EXPECT_FALSE(consumers().members.contains("k"));
+  EXPECT_EQ(apply(classic("k", {})).answer.error, group_error::none) << "an id that it was just given";
+}
+
 TEST_F(consumer_rules, a_static_member_that_comes_again_with_the_classic_protocol_takes_its_old_place) {
   beat("a");
   auto with_instance = join_of("b");
