@@ -45,9 +45,9 @@ void group_checker::told(const member_name& who, topic_partition what, bool one_
   if (one_by_one) {
     for (const auto& [life, other] : p.believers) {
       if (life == who.life || other.owner == who.owner || other.is_doubtful) continue;
-      // It may have been put out, and not know yet.
-      auto home = truth_.state().groups().home_of(other.group, other.id);
-      if (home)
+      // Either may have been put out, and not know yet: this one while its answer was under way.
+      const auto& groups = truth_.state().groups();
+      if (groups.home_of(other.group, other.id) && groups.home_of(who.group, who.id))
         world_.violation(fmt::format("two owners: {} is given to {} while {}, which is a member, has not let go of it",
                                      text_of(what), text_of(who), text_of(other)));
     }

@@ -174,6 +174,10 @@ void producer::take_answer(slot& s, const std::shared_ptr<batch>& b, error_code 
   if (code == error_code::none || code == error_code::duplicate_sequence_number) {
     for (std::size_t i = 0; i < b->records.size(); ++i)
       all_.check.acknowledged(b->records[i], code == error_code::none ? base_offset + std::int64_t(i) : -1);
+    for (const auto& other : s.queue) {
+      if (other == b) break;
+      other->is_proved |= idempotent_;
+    }
     remove(s, b);
     return;
   }
@@ -193,6 +197,12 @@ void producer::take_answer(slot& s, const std::shared_ptr<batch>& b, error_code 
       return;
     case error_code::out_of_order_sequence_number:
       all_.w.reached("a produce answered as out of order");
+      // So old that the log knows it no more; clients conclude from the later one that it is stored.
+      if (b->is_proved) {
+        for (auto name : b->records) all_.check.acknowledged(name, -1);
+        remove(s, b);
+        return;
+      }
       if (!idempotent_ || s.queue.front() == b) {
         all_.w.violation(fmt::format("wrong denial: {} of {} is the next of its producer and is said to be out of order", text_of(b->records.front()), name_));
         remove(s, b);

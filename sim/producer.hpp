@@ -29,6 +29,7 @@ class producer : public client {
     std::vector<record_name> records;
     std::vector<std::byte> bytes;
     std::int32_t base_sequence = -1;
+    bool is_proved = false;  // a later one of its producer has been acknowledged
     unsigned sends = 0;
     bool in_flight = false, may_be_stored = false;
   };
