@@ -123,7 +123,10 @@ cluster::cluster(world& w, wires& all, servers& s) : w_(w), wires_(all), servers
     for (const auto& n : nodes_) {
       if (!n.current || !n.current->agent || n.current->done) continue;
       const auto& log = n.current->agent->log();
-      if (log.is_ready() && log.oldest_read() < entry && servers_.check.state().agents().contains(log.self())) return n.name;
+      const auto& agents = servers_.check.state().agents();
+      auto registered = agents.find(log.self());
+      // What it began to read before it was fenced, and came again, nobody waits for: it would ask the log once more.
+      if (log.is_ready() && log.oldest_read() < entry && registered != agents.end() && registered->second.registration.as_of < entry) return n.name;
     }
     return "";
   };
