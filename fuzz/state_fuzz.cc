@@ -41,6 +41,7 @@ void check(const state& s) {
       }
       YAKS_CHECK(next == p.high_watermark, "ranges end at the high watermark");
     }
+  for (const auto& [number, parts] : s.merges()) ++ranges[number];  // held until the index has followed
   YAKS_CHECK(ranges.size() == s.object_count(), "objects without ranges are released");
   for (const auto& [number, n] : ranges) YAKS_CHECK(s.find_object(number).ranges == n, "an object knows its ranges");
   for (const auto& [number, object] : s.released())
