@@ -95,6 +95,11 @@ struct cluster::life {
     co_await store.close();
   }
 
+  // As a signal does.
+  void ask_to_stop() {
+    asio::post(rt.executor(), [this] { stop.ask(); });
+  }
+
   simulated_runtime rt;
   host net;
   sim_metastore store;
@@ -302,8 +307,7 @@ void cluster::stop_one() {
   auto* n = any_running();
   if (!n) return;
   w_.reached("an agent stopped in order");
-  auto& l = *n->current;
-  asio::post(l.rt.executor(), [&l] { l.stop.ask(); });
+  n->current->ask_to_stop();
 }
 
 // What runs is stopped in order; what is down comes up as the new version.
@@ -313,9 +317,7 @@ void cluster::upgrade_one() {
   old->is_of_older_version = false;
   w_.reached("an agent upgraded");
   w_.note(old->name + " is upgraded");
-  if (!old->current || old->current->done || old->current->rt.is_dying()) return;
-  auto& l = *old->current;
-  asio::post(l.rt.executor(), [&l] { l.stop.ask(); });
+  if (old->current && !old->current->done && !old->current->rt.is_dying()) old->current->ask_to_stop();
 }
 
 void cluster::pause_one() {
@@ -433,7 +435,7 @@ void cluster::check_all() {
 void cluster::stop_all() {
   stopping_ = true;
   for (auto& n : nodes_)
-    if (n.current) asio::post(n.current->rt.executor(), [&l = *n.current] { l.stop.ask(); });
+    if (n.current) n.current->ask_to_stop();
 }
 
 bool cluster::all_stopped() const {

@@ -16,6 +16,24 @@
 
 namespace yaks::metadata {
 namespace {
+// What members of the classic protocol write and read of topic "t".
+std::string subscription(std::vector<std::int32_t> owned = {}) {
+  std::string out("\0\1\0\0\0\1\0\1t\xff\xff\xff\xff", 13);
+  auto number = [&](std::int32_t n) {
+    for (int shift = 24; shift >= 0; shift -= 8) out += char(n >> shift & 0xff);
+  };
+  number(owned.empty() ? 0 : 1);
+  if (owned.empty()) return out;
+  out += std::string("\0\1t", 3);
+  number(std::int32_t(owned.size()));
+  for (auto p : owned) number(p);
+  return out;
+}
+std::string assignment_of(std::vector<std::int32_t> partitions) {
+  auto out = subscription(partitions);
+  return out.substr(0, 2) + out.substr(13) + std::string("\xff\xff\xff\xff");
+}
+
 struct consumer_rules : testing::Test {
   test_log log;
   incarnation home = test_incarnation(1);
@@ -50,6 +68,17 @@ struct consumer_rules : testing::Test {
   }
   consumer_heartbeat beat_of(std::string id, std::int32_t epoch) {
     return {.group = "g", .member = std::move(id), .epoch = epoch, .client_id = "c", .client_host = "/h", .session_timeout_ms = 45'000, .members_max = 100};
+  }
+  // Of member k, which has the classic protocol and is cooperative.
+  join_group classic(std::string member, const std::vector<std::int32_t>& owned = {}) {
+    return {.group = "g", .member = std::move(member), .new_member = "k", .client_id = "c", .client_host = "/h",
+            .session_timeout_ms = 10'000, .rebalance_timeout_ms = 60'000, .protocol_type = "consumer",
+            .protocols = {{"cooperative-sticky", subscription(owned)}}, .request = ++requests, .members_max = 10};
+  }
+  // As the leader of its first generation.
+  void give_all_to_k() {
+    apply(sync_group{.group = "g", .member = "k", .instance = {}, .generation = 1, .protocol_type = {}, .protocol = {},
+                     .assignments = {{"k", assignment_of({0, 1, 2, 3, 4, 5})}}, .request = ++requests});
   }
   // A member that behaves: it has what it was told, and says so.
   struct client {
@@ -206,32 +235,9 @@ TEST_F(consumer_rules, commits_name_the_members_epoch) {
 
 // ---- from one protocol to the other
 
-std::string subscription(std::vector<std::int32_t> owned = {}) {
-  std::string out("\0\1\0\0\0\1\0\1t\xff\xff\xff\xff", 13);
-  auto number = [&](std::int32_t n) {
-    for (int shift = 24; shift >= 0; shift -= 8) out += char(n >> shift & 0xff);
-  };
-  number(owned.empty() ? 0 : 1);
-  if (owned.empty()) return out;
-  out += std::string("\0\1t", 3);
-  number(std::int32_t(owned.size()));
-  for (auto p : owned) number(p);
-  return out;
-}
-std::string assignment_of(std::vector<std::int32_t> partitions) {
-  auto out = subscription(partitions);
-  return out.substr(0, 2) + out.substr(13) + std::string("\xff\xff\xff\xff");
-}
-
 TEST_F(consumer_rules, a_classic_group_becomes_one_of_consumers_and_back) {
-  auto classic = [&](std::string member, std::vector<std::int32_t> owned = {}) {
-    return join_group{.group = "g", .member = member.empty() ? "" : member, .new_member = "k", .client_id = "c", .client_host = "/h",
-                      .session_timeout_ms = 10'000, .rebalance_timeout_ms = 60'000, .protocol_type = "consumer",
-                      .protocols = {{"cooperative-sticky", subscription(owned)}}, .request = ++requests, .members_max = 10};
-  };
   apply(classic(""));
-  apply(sync_group{.group = "g", .member = "k", .instance = {}, .generation = 1, .protocol_type = {}, .protocol = {},
-                   .assignments = {{"k", assignment_of({0, 1, 2, 3, 4, 5})}}, .request = ++requests});
+  give_all_to_k();
   EXPECT_EQ(group().phase, group_phase::stable);
   // One of the new protocol comes.
   beat("a");
@@ -276,14 +282,8 @@ TEST_F(consumer_rules, a_classic_group_becomes_one_of_consumers_and_back) {
 }
 
 TEST_F(consumer_rules, a_classic_member_has_what_it_has_not_let_go_of_when_the_protocol_changes_back_and_forth) {
-  auto classic = [&](std::string member, std::vector<std::int32_t> owned) {
-    return join_group{.group = "g", .member = std::move(member), .new_member = "k", .client_id = "c", .client_host = "/h",
-                      .session_timeout_ms = 10'000, .rebalance_timeout_ms = 60'000, .protocol_type = "consumer",
-                      .protocols = {{"cooperative-sticky", subscription(owned)}}, .request = ++requests, .members_max = 10};
-  };
   apply(classic("", {}));
-  apply(sync_group{.group = "g", .member = "k", .instance = {}, .generation = 1, .protocol_type = {}, .protocol = {},
-                   .assignments = {{"k", assignment_of({0, 1, 2, 3, 4, 5})}}, .request = ++requests});
+  give_all_to_k();
   beat("a");
   apply(classic("k", {0, 1, 2, 3, 4, 5}));
   EXPECT_EQ(consumers().members.at("k").revoking.size(), 3u);
@@ -297,14 +297,8 @@ TEST_F(consumer_rules, a_classic_member_has_what_it_has_not_let_go_of_when_the_p
 }
 
 TEST_F(consumer_rules, a_classic_member_has_what_it_owns_when_the_protocol_changes_after_a_rebalance_that_was_not_complete) {
-  auto classic = [&](std::string member, std::vector<std::int32_t> owned) {
-    return join_group{.group = "g", .member = std::move(member), .new_member = "k", .client_id = "c", .client_host = "/h",
-                      .session_timeout_ms = 10'000, .rebalance_timeout_ms = 60'000, .protocol_type = "consumer",
-                      .protocols = {{"cooperative-sticky", subscription(owned)}}, .request = ++requests, .members_max = 10};
-  };
   apply(classic("", {}));
-  apply(sync_group{.group = "g", .member = "k", .instance = {}, .generation = 1, .protocol_type = {}, .protocol = {},
-                   .assignments = {{"k", assignment_of({0, 1, 2, 3, 4, 5})}}, .request = ++requests});
+  give_all_to_k();
   apply(classic("k", {0, 1, 2, 3, 4, 5}));
   ASSERT_EQ(group().phase, group_phase::completing_rebalance);
   apply(classic("k", {0, 1, 2, 3, 4}));  // before anybody has said who gets what
@@ -316,11 +310,6 @@ TEST_F(consumer_rules, a_classic_member_has_what_it_owns_when_the_protocol_chang
 }
 
 TEST_F(consumer_rules, a_classic_member_that_was_put_out_does_not_come_back_with_what_it_owned) {
-  auto classic = [&](std::string member, std::vector<std::int32_t> owned) {
-    return join_group{.group = "g", .member = std::move(member), .new_member = "k", .client_id = "c", .client_host = "/h",
-                      .session_timeout_ms = 10'000, .rebalance_timeout_ms = 60'000, .protocol_type = "consumer",
-                      .protocols = {{"cooperative-sticky", subscription(owned)}}, .request = ++requests, .members_max = 10};
-  };
   beat("a");
   apply(classic("k", {}));
   apply(leave_group{.group = "g", .members = {{"k", std::nullopt}}});
