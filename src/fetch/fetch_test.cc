@@ -400,8 +400,9 @@ TEST(index_reader, memory_is_bounded) {
     index_reader small(w.session.index(), w.replica, 10, w.cold_metrics);
     for (int i = 0; i < 3; ++i)
       for (std::int64_t from : {0, 10}) {
-        auto got = co_await small.read(at, offset(from), 1);
-        EXPECT_TRUE(got && got->size() == 1 && got->front().range.base_offset == offset(from));
+        std::vector<located_range> got;
+        auto end = co_await small.each(at, offset(from), [&](const located_range& r) { return got.push_back(r), false; });
+        EXPECT_TRUE(end && *end == offset(from + 1) && got.size() == 1 && got[0].range.base_offset == offset(from));
         EXPECT_LE(small.held(), 10u);
       }
   });
@@ -652,6 +653,192 @@ TEST(read_ahead, its_failure_is_nobodys) {
     EXPECT_EQ(got.partitions[0].error, fetch_error::none);
     EXPECT_EQ(got.partitions[0].records, 5u);
   });
+}
+// Two partitions whose first 40 records lie one after the other in an object of each, as merging leaves them, and that is
+// old; ten more are in the state, in objects of their own.
+struct scan_world : fetch_world {
+  metrics::registry old_metrics;
+  block_cache old_cache{64u << 20, old_metrics};
+  scan_settings scans{.bytes_min = 500'000, .window_max = 1'000'000, .piece_bytes = 250'000};
+  std::optional<range_reader> old;
+  std::optional<fetch::fetcher> old_fetcher;
+  topic_partition at, other;
+  static constexpr std::size_t record_bytes = 100'000;
+
+  awaitable<void> merge(topic_partition where) {
+    const auto* p = replica.current().find_partition(where);
+    std::vector<shared_bytes> body;
+    std::uint32_t crc = 0, position = 0;
+    metadata::index_write write;
+    write.chunks.push_back({where, {p->ranges.begin(), p->ranges.begin() + 40}});
+    auto number = metadata::object_number(1'000'000 + std::uint64_t(where.partition.value()));
+    for (auto& r : write.chunks[0].ranges) {
+      auto from = replica.current().find_object(r.object).id;
+      body.push_back(*co_await objects.get(object_key("", from), r.position, r.bytes, rt.now() + 1s));
+      crc = records::crc32c(body.back().view(), crc);
+      r.object = number;
+      r.position = position;
+      position += r.bytes;
+    }
+    object_id merged(uuid::v7(replica.log_time().value(), rt.random(), rt.random()));
+    EXPECT_TRUE(co_await objects.put(object_key("", merged), body, crc, rt.now() + 1s));
+    write.objects.push_back({number, merged, position});
+    EXPECT_TRUE(co_await session.index().add(1, std::move(write)));
+    EXPECT_TRUE(co_await replica.submit(metadata::advance_index{{{where.topic, where.partition, offset(40), 0}}}));
+  }
+  void play_scans(std::function<awaitable<void>()> scene) {
+    play([&]() -> awaitable<void> {
+      old.emplace(rt, store, old_cache,
+                  range_reader_settings{.log_time = [this] { return replica.log_time() + 3'600'000; }, .scans = scans},
+                  old_metrics);
+      old_fetcher.emplace(rt, replica, *old, index, waiting, memory, 50u << 20);
+      tasks.spawn(old->run());
+      at = co_await make_topic("t", 2);
+      other = {at.topic, partition_index(1)};
+      for (int i = 0; i < 50; ++i) co_await write(at, 2, record_bytes);
+      co_await merge(at);
+      co_await merge(other);
+      store.gets = 0;
+      co_await scene();
+    });
+  }
+  awaitable<fetch_result> fetch(topic_partition where, std::int64_t from, std::uint32_t bytes = 450'000) {
+    return old_fetcher->fetch({.partitions = {{where, offset(from), bytes}}, .bytes_max = 50u << 20});
+  }
+  // All of [from, to), one fetch after the other; counts errors.
+  awaitable<int> read(topic_partition where, std::int64_t from, std::int64_t to, duration pause = 20ms) {
+    int errors = 0;
+    while (from < to) {
+      auto got = co_await fetch(where, from);
+      auto& p = got.partitions[0];
+      errors += p.error != fetch_error::none;
+      for (const auto& b : p.batches) EXPECT_EQ(load_big_endian<std::int64_t>(b.view().data()), from++);
+      co_await rt.sleep_for(pause);
+      if (errors > 100) break;
+    }
+    co_return errors;
+  }
+  std::uint64_t downloaded() const {
+    auto text = old_metrics.text();
+    std::string name = "\nyaks_fetch_s3_download_bytes_total ";
+    return std::uint64_t(std::stod(text.substr(text.find(name) + name.size())));
+  }
+};
+
+TEST(scan, a_long_run_is_read_with_one_get_and_no_further_than_its_reader_and_a_window) {
+  scan_world w;
+  w.play_scans([&]() -> awaitable<void> {
+    for (std::int64_t from = 0, round = 0; from < 40; ++round) {
+      auto begun = w.rt.now();
+      auto got = co_await w.fetch(w.at, from);
+      from += std::int64_t(got.partitions[0].records);
+      // The first window is as large as what was asked for, and it doubles.
+      auto window = std::min(std::uint64_t(500'000) << round, w.scans.window_max);
+      co_await w.rt.sleep_for(50ms);
+      if (from < 30) EXPECT_LE(w.downloaded(), std::uint64_t(from) * 101'000 + window + 101'000) << round;
+      if (round > 0) EXPECT_EQ(w.rt.now() - begun, 50ms) << round;  // it was there
+    }
+    EXPECT_EQ(w.store.streams, 1u);
+    EXPECT_LE(w.store.gets, 8u);  // what follows in the state, piece by piece
+    EXPECT_EQ(w.store.streams_open, 0u);
+    EXPECT_EQ(co_await w.read(w.at, 40, 50), 0);
+  });
+}
+
+TEST(scan, one_that_looks_at_a_record_reads_little) {
+  scan_world w;
+  w.play_scans([&]() -> awaitable<void> {
+    auto got = co_await w.fetch(w.at, 7, 1000);
+    EXPECT_EQ(got.partitions[0].records, 1u);
+    co_await w.rt.sleep_for(5s);
+    EXPECT_LE(w.downloaded(), 210'000u);
+  });
+}
+
+TEST(scan, ends_when_its_reader_has_gone) {
+  scan_world w;
+  w.play_scans([&]() -> awaitable<void> {
+    co_await w.fetch(w.at, 0);
+    co_await w.rt.sleep_for(9s);
+    EXPECT_EQ(w.store.streams_open, 1u);
+    co_await w.rt.sleep_for(2s);
+    EXPECT_EQ(w.store.streams_open, 0u);
+    EXPECT_EQ(co_await w.read(w.at, 0, 50), 0);  // it was only away
+    EXPECT_EQ(w.store.streams, 2u);
+  });
+}
+
+TEST(scan, a_store_that_lets_go_of_it_is_asked_again_from_there) {
+  scan_world w;
+  w.store.fail_piece = [](std::size_t n) { return n % 5 == 4 ? std::optional(object_error::unavailable) : std::nullopt; };
+  w.play_scans([&]() -> awaitable<void> {
+    EXPECT_EQ(co_await w.read(w.at, 0, 50), 0);
+    EXPECT_GE(w.store.streams, 3u);
+    EXPECT_LE(w.downloaded(), 41u * 101'000 + 1'100'000);
+  });
+}
+
+TEST(scan, a_store_that_is_away_is_a_retriable_error_until_it_is_back) {
+  scan_world w;
+  w.store.fail_piece = [](std::size_t n) { return n >= 4 && n < 20 ? std::optional(object_error::unavailable) : std::nullopt; };
+  w.play_scans([&]() -> awaitable<void> {
+    auto errors = co_await w.read(w.at, 0, 50);
+    EXPECT_GE(errors, 1);
+    EXPECT_LE(errors, 16);
+  });
+}
+
+TEST(scan, readers_at_different_places_of_one_object_each_get_all) {
+  scan_world w;
+  w.play_scans([&]() -> awaitable<void> {
+    co_await together(w.rt, 4, [&](int i) -> awaitable<void> {
+      EXPECT_EQ(co_await w.read(w.at, i < 2 ? 0 : 20, 50, i % 2 ? 20ms : 30ms), 0);
+    });
+    EXPECT_LE(w.store.streams, 4u);
+    EXPECT_LE(w.downloaded(), 2u * 50 * 101'000 + 2'000'000);  // not once per reader
+  });
+}
+
+TEST(scan, there_are_so_many_and_one_that_stands_still_makes_room) {
+  scan_world w;
+  w.scans.open_max = 1;
+  w.play_scans([&]() -> awaitable<void> {
+    co_await w.fetch(w.at, 0);
+    EXPECT_EQ(co_await w.read(w.other, 0, 20, 1ms), 0);  // with GETs of its own
+    EXPECT_EQ(w.store.streams, 1u);
+    EXPECT_GE(w.store.gets, 4u);
+    co_await w.rt.sleep_for(1s);
+    EXPECT_EQ(co_await w.read(w.other, 20, 40), 0);
+    EXPECT_EQ(w.store.streams, 2u);
+    EXPECT_LE(w.store.streams_open, 1u);
+    EXPECT_EQ(co_await w.read(w.at, 5, 50), 0);
+  });
+}
+
+TEST(scan, bookkeeping) {
+  std::vector<located_range> run;
+  for (std::uint32_t i = 0; i < 10; ++i)
+    run.push_back({object_id(uuid::v7(1, 2, 3)), {.base_offset = offset(i), .position = 100 + i * 10, .bytes = 10}});
+  scan s(run, 20, time_point{});
+  EXPECT_EQ(s.begin(), 100u);
+  EXPECT_EQ(s.end(), 200u);
+  s.ask(115, 30, time_point{});
+  EXPECT_EQ(s.allowed(), 3u);  // up to 135, whole ranges
+  EXPECT_TRUE(s.will_reach(150));
+  EXPECT_FALSE(s.will_reach(160));
+  EXPECT_EQ(s.piece(1), 1u);
+  EXPECT_EQ(s.piece(20), 2u);
+  EXPECT_EQ(s.piece(1000), 3u);
+  s.took(2);
+  EXPECT_FALSE(s.will_reach(110));
+  EXPECT_TRUE(s.is_near(110));
+  s.ask(120, 30, time_point{});
+  EXPECT_EQ(s.window(), 30u);
+  EXPECT_EQ(s.allowed(), 5u);
+  s.ask(190, 30, time_point{});
+  EXPECT_EQ(s.allowed(), 10u);
+  s.took(8);
+  EXPECT_TRUE(s.is_over());
 }
 }  // namespace
 }  // namespace yaks::fetch

@@ -99,7 +99,8 @@ awaitable<fetch_result> fetcher::read(fetch_request request, survey seen, bool& 
     std::size_t first, last;  // of ranges
   };
   std::vector<planned> plan;
-  std::vector<located_range> ranges, ahead;
+  std::vector<wanted_ranges> wanted;  // one per plan
+  std::size_t ranges = 0;
   std::uint64_t ahead_budget = reader_.ahead_bytes_per_fetch();
   std::int64_t budget = request.bytes_max;
   std::size_t reserved = 0;
@@ -109,9 +110,11 @@ awaitable<fetch_result> fetcher::read(fetch_request request, survey seen, bool& 
     const auto* p = log_.current().find_partition(asked.where);
     if (!p) continue;
     std::int64_t limit = std::min<std::int64_t>(asked.bytes_max, budget), taken = 0;
-    planned here{i, ranges.size(), ranges.size()};
+    planned here{i, ranges, ranges};
+    wanted_ranges of_it;
     auto wants_more = [&] { return taken < limit || (plan.empty() && taken == 0); };
-    auto add = [&](located_range r) {
+    if (!wants_more()) continue;
+    auto add = [&](const located_range& r) {
       std::int64_t bytes = r.range.bytes;
       // Begins inside: what lies before does not count.
       if (auto cached = r.range.base_offset < asked.from ? reader_.peek(r) : nullptr) {
@@ -121,60 +124,61 @@ awaitable<fetch_result> fetcher::read(fetch_request request, survey seen, bool& 
       }
       taken += bytes;
       reserved += r.range.bytes;
-      ranges.push_back(std::move(r));
+      of_it.asked.push_back(r);
       ++here.last;
     };
     // A consumer that is far behind will ask for as much again as soon as it has this.
-    std::uint64_t wanted_ahead = 0;
-    auto begin_ahead = [&] {
-      if (here.first < here.last && reader_.is_backfill(ranges[here.first].object))
-        wanted_ahead = std::min(std::uint64_t(taken), ahead_budget);
-    };
-    auto add_ahead = [&](located_range r) {
-      if (r.range.bytes > wanted_ahead) return false;
-      wanted_ahead -= r.range.bytes;
-      ahead_budget -= r.range.bytes;
-      ahead.push_back(std::move(r));
+    ahead_limits limits;
+    std::uint64_t bytes_ahead = 0;
+    auto add_ahead = [&](const located_range& r) {
+      const auto& before = of_it.ahead.empty() ? of_it.asked.back() : of_it.ahead.back();
+      bytes_ahead += r.range.bytes;
+      bool is_run = r.continues(before) && bytes_ahead <= limits.bytes + limits.run_bytes;
+      if ((bytes_ahead > limits.bytes && !is_run) || of_it.ahead.size() == limits.ranges) return false;
+      of_it.ahead.push_back(r);
       return true;
     };
+    // Answers whether it takes another one.
+    auto take = [&](const located_range& r) {
+      if (!wants_more()) return add_ahead(r);
+      add(r);
+      if (wants_more()) return true;
+      auto bytes = std::min(std::uint64_t(taken), ahead_budget);
+      limits = reader_.ahead_of(r, bytes);
+      if (limits.ranges > 0) ahead_budget -= bytes;
+      of_it.ahead_bytes = limits.bytes;
+      return limits.ranges > 0;
+    };
     auto next = asked.from;
+    bool takes_more = true;
     if (next < p->state_begin()) {  // the state has let go of it
-      auto bytes = std::uint64_t(std::max<std::int64_t>(limit, 1));
-      auto older = co_await index_.read(asked.where, next, bytes + std::min(bytes, ahead_budget));
-      if (!older || older->empty()) {
+      auto end = co_await index_.each(asked.where, next, [&](const located_range& r) { return takes_more = take(r); });
+      if (!end || *end == next) {
         out.partitions[i].error = fetch_error::storage;
-        is_gone |= older.has_value();
+        is_gone |= end.has_value();
         continue;
       }
-      auto r = older->begin();
-      for (; r != older->end() && wants_more(); ++r) add(*r);
-      if (!wants_more()) begin_ahead();
-      while (r != older->end() && add_ahead(*r)) ++r;
-      next = older->back().range.end_offset();
+      next = *end;
       p = log_.current().find_partition(asked.where);  // it may be gone by now
     }
-    if (p && next >= p->state_begin()) {
-      auto r = p->find(next);
-      auto located = [&] { return located_range{log_.current().find_object(r->object).id, *r}; };
-      if (wants_more()) {
-        for (; r != p->ranges.end() && wants_more(); ++r) add(located());
-        begin_ahead();
-      }
-      while (r != p->ranges.end() && add_ahead(located())) ++r;
-    }
+    if (p && takes_more && next >= p->state_begin())
+      for (auto r = p->find(next); r != p->ranges.end() && take({log_.current().find_object(r->object).id, *r});) ++r;
     if (p) {  // of the state that the ranges are of: a consumer is never given what lies beyond the end that it is told
       out.partitions[i].high_watermark = p->high_watermark;
       out.partitions[i].last_stable_offset = p->last_stable_offset();
       out.partitions[i].log_start = p->log_start;
     }
     budget -= std::min(taken, limit);
-    if (here.first < here.last) plan.push_back(here);
+    if (here.first == here.last) continue;
+    ranges = here.last;
+    plan.push_back(here);
+    wanted.push_back(std::move(of_it));
   }
   if (plan.empty()) co_return out;
 
   out.lease = co_await memory_.reserve(std::min(reserved, memory_.bytes_max()));
   if (request.memory_turn) request.memory_turn->pass();
-  auto read = co_await reader_.read(std::move(ranges), std::move(ahead));
+  auto read = co_await reader_.read(std::move(wanted));
 
   budget = request.bytes_max;
   bool first_batch = true;

@@ -69,24 +69,21 @@ awaitable<result<std::shared_ptr<const index_reader::ranges>, index_reader::prob
   co_return chunk;
 }
 
-awaitable<result<index_reader::ranges, index_reader::problem>> index_reader::read(topic_partition where, offset from,
-                                                                                  std::uint64_t bytes) {
-  ranges all;
-  for (std::uint64_t taken = 0; all.empty() || taken < bytes;) {
+awaitable<result<offset, index_reader::problem>> index_reader::each(topic_partition where, offset from,
+                                                                    std::function<bool(const located_range&)> take) {
+  for (auto asked = from;;) {
     const auto* p = log_.current().find_partition(where);
     if (!p || from >= p->state_begin()) break;
     auto chunk = co_await chunk_at(where, from);
-    if (!chunk && all.empty()) co_return failure(chunk.error());
+    if (!chunk && from == asked) co_return failure(chunk.error());
     if (!chunk || !*chunk || (*chunk)->back().range.end_offset() <= from) break;
     for (const auto& r : **chunk) {
       if (r.range.end_offset() <= from) continue;
-      all.push_back(r);
       from = r.range.end_offset();
-      taken += r.range.bytes;
-      if (taken >= bytes) break;
+      if (!take(r)) co_return from;
     }
   }
-  co_return all;
+  co_return from;
 }
 
 awaitable<result<index_reader::ranges, index_reader::problem>> index_reader::first_at_or_after(topic_partition where,

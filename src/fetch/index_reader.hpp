@@ -3,6 +3,7 @@
 // executor only.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
@@ -25,9 +26,10 @@ class index_reader {
 
   index_reader(metadata::range_index& index, const metadata::replica& log, std::size_t ranges_max,
                metrics::registry& metrics);
-  // Consecutive ranges from the one that holds `from` on, at least `bytes` of them or up to where the state begins;
-  // fewer where the store went away meanwhile. Empty when the index does not hold `from`.
-  awaitable<result<ranges, problem>> read(topic_partition where, offset from, std::uint64_t bytes);
+  // Hands out consecutive ranges from the one that holds `from` on, until `take` answers false or the state begins; fewer
+  // where the store went away meanwhile. None when the index does not hold `from`. Answers the end of the last one.
+  awaitable<result<offset, problem>> each(topic_partition where, offset from,
+                                          std::function<bool(const located_range&)> take);
   // The ranges of the first chunk from `from` on that has a timestamp of at least `target`; empty when there is none.
   awaitable<result<ranges, problem>> first_at_or_after(topic_partition where, offset from, timestamp_ms target);
   // Of the first chunk with the largest timestamp of those that reach beyond `from`; empty when nothing is in the index.

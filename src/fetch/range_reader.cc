@@ -34,10 +34,16 @@ range_reader::range_reader(runtime& rt, object_store& objects, block_cache& cach
       read_ahead_(
           metrics.add_counter("yaks_fetch_read_ahead_ranges_total", "Ranges that were read before somebody asked.")),
       backfill_bytes_(metrics.add_counter("yaks_fetch_backfill_bytes_total", "Bytes of ranged GETs for old data.")),
+      scans_begun_(metrics.add_counter("yaks_fetch_scans_total",
+                                       "Long runs of old objects that were read with one GET each, piece by piece.")),
+      scans_resumed_(metrics.add_counter("yaks_fetch_scans_resumed_total",
+                                         "GETs that took such a run up again where the store had let go of it.")),
       get_seconds_(metrics.add_histogram("yaks_fetch_s3_download_duration_seconds", "Time of a ranged GET for fetches.",
                                          metrics::latency_seconds_buckets())) {
   metrics.add_callback("yaks_fetch_backfill_waiting", "Reads of old data that wait for their turn.",
                        [this] { return double(gate_.waiting()); });
+  metrics.add_callback("yaks_fetch_scans", "Long runs of old objects that are being read piece by piece.",
+                       [this] { return double(scans_.size()); });
   constexpr const char* reasons[] = {"own", "for_peer", "peer_failed"};
   constexpr const char* ages[] = {"fresh", "old"};
   for (int why = 0; why < 3; ++why)
@@ -63,58 +69,82 @@ std::uint64_t range_reader::ahead_bytes_per_fetch() const {
   return std::min<std::uint64_t>(settings_.merged_bytes_max, cache_.bytes_max() / 32);
 }
 
-awaitable<range_reader::answers> range_reader::read(std::vector<located_range> ranges,
-                                                    std::vector<located_range> ahead) {
-  return read_for(std::move(ranges), purpose::fetch, std::move(ahead));
+awaitable<range_reader::answers> range_reader::read(std::vector<wanted_ranges> partitions) {
+  std::vector<located_range> asked;
+  for (const auto& wanted : partitions) {
+    begin_scans(wanted);
+    asked.insert(asked.end(), wanted.asked.begin(), wanted.asked.end());
+  }
+  auto reading = begin(std::move(asked), purpose::fetch);
+  read_ahead(partitions);
+  co_return co_await finish(std::move(reading));
 }
 
-awaitable<range_reader::answers> range_reader::read_for(std::vector<located_range> ranges, purpose why,
-                                                        std::vector<located_range> ahead) {
-  std::vector<entry> known;
-  known.reserve(ranges.size());
-  for (const auto& r : ranges) known.push_back(cache_.find(r.key()));
-  std::vector<std::shared_ptr<loading>> waits(ranges.size());
+awaitable<range_reader::answers> range_reader::read(std::vector<located_range> ranges) {
+  return finish(begin(std::move(ranges), purpose::fetch));
+}
+
+range_reader::under_way range_reader::begin(std::vector<located_range> ranges, purpose why) {
+  under_way all;
+  all.known.reserve(ranges.size());
+  for (const auto& r : ranges) all.known.push_back(cache_.find(r.key()));
+  all.waits.resize(ranges.size());
   std::vector<job> missing;
   for (std::size_t i = 0; i < ranges.size(); ++i) {
-    if (known[i]) continue;
-    auto& under_way = loads_[ranges[i].key()];
+    if (all.known[i]) continue;
+    auto& load = loads_[ranges[i].key()];
     // What may be waiting for the very peer that asks is not waited for.
-    if (!under_way || (why == purpose::peer && !under_way->from_store)) {
-      under_way = std::make_shared<loading>();
-      under_way->is_awaited = true;
-      missing.push_back({ranges[i], under_way});
+    if (!load || (why == purpose::peer && !load->from_store)) {
+      load = std::make_shared<loading>();
+      load->is_awaited = true;
+      missing.push_back({ranges[i], load});
     } else {
-      joined_.add();
-      if (!std::exchange(under_way->is_awaited, true)) gate_.reconsider();
+      if (!load->by) joined_.add();
+      if (!std::exchange(load->is_awaited, true)) gate_.reconsider();
     }
-    waits[i] = under_way;
+    all.waits[i] = load;
   }
   start(std::move(missing), why == purpose::fetch);
-  if (!ahead.empty()) read_ahead(ahead);
+  return all;
+}
+
+awaitable<range_reader::answers> range_reader::finish(under_way reading) {
   answers all;
-  all.reserve(ranges.size());
-  for (std::size_t i = 0; i < ranges.size(); ++i) {
-    if (known[i]) {
-      all.push_back(known[i]);
+  all.reserve(reading.known.size());
+  for (std::size_t i = 0; i < reading.known.size(); ++i) {
+    if (reading.known[i]) {
+      all.push_back(std::move(reading.known[i]));
       continue;
     }
-    while (!waits[i]->answer) co_await waits[i]->answered.wait();
-    all.push_back(*waits[i]->answer);
+    while (!reading.waits[i]->answer) co_await reading.waits[i]->answered.wait();
+    all.push_back(*reading.waits[i]->answer);
   }
   co_return all;
 }
 
-void range_reader::read_ahead(const std::vector<located_range>& ranges) {
+bool range_reader::has_or_loads(const located_range& range) const {
+  return cache_.peek(range.key()) || loads_.contains(range.key());
+}
+
+std::shared_ptr<range_reader::loading> range_reader::begin_load(const located_range& range) {
+  auto begun = std::make_shared<loading>();
+  loads_.emplace(range.key(), begun);
+  read_ahead_.add();
+  return begun;
+}
+
+void range_reader::read_ahead(const std::vector<wanted_ranges>& partitions) {
   if (tasks_.closing()) return;
   std::vector<job> missing;
-  for (const auto& r : ranges) {
-    if (ahead_bytes_ + r.range.bytes > settings_.ahead_bytes_max) break;
-    if (cache_.peek(r.key()) || loads_.contains(r.key())) continue;
-    ahead_bytes_ += r.range.bytes;
-    read_ahead_.add();
-    auto begun = std::make_shared<loading>();
-    loads_.emplace(r.key(), begun);
-    missing.push_back({r, std::move(begun)});
+  for (const auto& wanted : partitions) {
+    auto left = wanted.ahead_bytes;
+    for (const auto& r : wanted.ahead) {
+      if (r.range.bytes > left || ahead_bytes_ + r.range.bytes > settings_.ahead_bytes_max) break;
+      left -= r.range.bytes;
+      if (has_or_loads(r) || will_be_scanned(r)) continue;
+      ahead_bytes_ += r.range.bytes;
+      missing.push_back({r, begin_load(r)});
+    }
   }
   if (missing.empty()) return;
   auto follow = [](range_reader& self, std::vector<job> jobs) -> awaitable<void> {
@@ -243,7 +273,7 @@ awaitable<backfill_gate::pass> range_reader::pass_gate(const std::vector<job>& j
   if (!is_backfill(jobs.front().range.object)) co_return backfill_gate::pass();
   backfill_bytes_.add(double(bytes));
   co_return co_await gate_.enter(
-      bytes, [&jobs] { return std::ranges::any_of(jobs, [](const job& j) { return j.fills->is_awaited; }); });
+      bytes, [&jobs] { return std::ranges::any_of(jobs, [](const job& j) { return j.fills && j.fills->is_awaited; }); });
 }
 
 awaitable<result<shared_bytes, object_error>> range_reader::get_bytes(object_id object, std::uint64_t begin,
@@ -272,14 +302,19 @@ awaitable<void> range_reader::get(std::vector<job> jobs) {
     for (const auto& j : jobs) settle(j, failure(got.error()));
     co_return;
   }
+  if (got->size() == bytes) {
+    deliver(jobs, begin, *got, sharing::large);
+  } else {  // a store that does not keep to its contract
+    for (const auto& j : jobs) tasks_.spawn(get_alone(j));
+  }
+}
+
+void range_reader::deliver(const std::vector<job>& jobs, std::uint64_t begin, const shared_bytes& bytes,
+                           sharing slices) {
   for (const auto& j : jobs) {
-    if (got->size() != bytes) {  // a store that does not keep to its contract
-      tasks_.spawn(get_alone(j));
-      continue;
-    }
-    auto slice = got->slice(j.range.range.position - begin, j.range.range.bytes);
+    auto slice = bytes.slice(j.range.range.position - begin, j.range.range.bytes);
     // A small range must not keep a large download alive in the cache.
-    if (slice.size() * 4 < slice.pinned_bytes()) slice = shared_bytes::copy_of(slice.view());
+    if (slices == sharing::large && slice.size() * 4 < slice.pinned_bytes()) slice = shared_bytes::copy_of(slice.view());
     if (auto made = checked(j.range, std::move(slice))) {
       local_loads_.add();
       settle(j, std::move(made));
@@ -328,6 +363,179 @@ awaitable<void> range_reader::get_alone(job j) {
   }
 }
 
+// ---- scans
+
+ahead_limits range_reader::ahead_of(const located_range& last, std::uint64_t bytes) {
+  if (!is_backfill(last.object)) return {};
+  ahead_limits limits{.bytes = bytes,
+                      .run_bytes = can_open_scan() ? settings_.scans.bytes_max : 0,
+                      .ranges = settings_.scans.ranges_max};
+  auto s = scan_of(last);
+  if (!s) return limits;
+  // What comes behind a run is looked for once, when its end is near.
+  auto left = s->end() - last.end();
+  if (s->is_followed || left > s->window()) return {};
+  s->is_followed = true;
+  limits.bytes += left;
+  return limits;
+}
+
+bool range_reader::will_be_scanned(const located_range& range) const {
+  auto s = scans_.find(range.key());
+  return s && s->will_reach(range.begin());
+}
+
+scan_table::pointer range_reader::scan_of(const located_range& range) const {
+  auto s = scans_.find(range.key());
+  bool is_reader = s && s->is_near(range.begin()) && (s->position() <= range.begin() || has_or_loads(range));
+  return is_reader ? s : nullptr;
+}
+
+std::uint64_t range_reader::scan_window() const {
+  auto all = std::min<std::uint64_t>(settings_.ahead_bytes_max, cache_.bytes_max() / 16);
+  return std::min(settings_.scans.window_max, all / std::max<std::size_t>(scans_.size(), 1));
+}
+
+// Or in the place of one that stands still.
+bool range_reader::can_open_scan() const {
+  if (scans_.size() < settings_.scans.open_max) return true;
+  auto idlest = scans_.idlest();
+  return idlest && rt_.now() - idlest->asked_at() >= settings_.scans.yields_after;
+}
+
+bool range_reader::may_scan(const located_range& first, std::uint64_t bytes) const {
+  if (tasks_.closing() || !is_backfill(first.object)) return false;
+  bool has_owner = peers_ && peers_->owner_of(first.object);
+  return bytes >= (has_owner ? settings_.scans.bytes_min_of_peer : settings_.scans.bytes_min);
+}
+
+// Moves scans on that have what is asked for, and begins others for runs that are long enough.
+void range_reader::begin_scans(const wanted_ranges& wanted) {
+  if (wanted.asked.empty() || !is_backfill(wanted.asked.back().object)) return;
+  std::uint64_t asked_bytes = 0;
+  for (const auto& r : wanted.asked) {
+    asked_bytes += r.range.bytes;
+    if (auto s = scan_of(r)) ask(s, r.end());
+  }
+  std::vector<located_range> all = wanted.asked;
+  all.insert(all.end(), wanted.ahead.begin(), wanted.ahead.end());
+  for (std::size_t first = 0; first < all.size();) {
+    if (will_be_scanned(all[first])) {  // and all that this scan has
+      auto s = scans_.find(all[first].key());
+      while (first < all.size() && all[first].object == s->object() && all[first].begin() < s->end()) ++first;
+      continue;
+    }
+    if (has_or_loads(all[first])) {
+      ++first;
+      continue;
+    }
+    std::size_t last = first + 1;
+    const auto& limits = settings_.scans;
+    while (last < all.size() && last - first < limits.ranges_max && all[last].continues(all[last - 1]) &&
+           all[last].end() - all[first].begin() <= limits.bytes_max && !will_be_scanned(all[last]))
+      ++last;
+    if (may_scan(all[first], all[last - 1].end() - all[first].begin())) {
+      if (!can_open_scan()) return;
+      if (scans_.size() >= limits.open_max) {
+        auto idlest = scans_.idlest();
+        idlest->close();
+        scans_.erase(idlest);
+      }
+      std::span run(all.begin() + std::ptrdiff_t(first), all.begin() + std::ptrdiff_t(last));
+      auto s = std::make_shared<scan>(std::vector(run.begin(), run.end()), asked_bytes, rt_.now());
+      scans_.insert(s);
+      scans_begun_.add();
+      ask(s, first < wanted.asked.size() ? all[std::min(last, wanted.asked.size()) - 1].end() : s->begin());
+      tasks_.spawn(run_scan(std::move(s)));
+    }
+    first = last;
+  }
+}
+
+void range_reader::ask(const scan_table::pointer& s, std::uint64_t to) {
+  auto allowed = s->allowed();
+  s->ask(to, scan_window(), rt_.now());
+  for (; allowed < s->allowed(); ++allowed)
+    if (const auto& r = (*s)[allowed]; !has_or_loads(r)) {
+      auto begun = begin_load(r);
+      begun->by = s.get();
+      begun->from_store = true;
+    }
+}
+
+awaitable<void> range_reader::run_scan(scan_table::pointer s) {
+  std::unique_ptr<object_stream> stream;
+  while (!s->is_over()) {
+    if (!s->may_go_on()) {
+      auto patience = s->asked_at() + settings_.scans.patience;
+      if (!co_await s->changed.wait_until(rt_, patience) && s->asked_at() + settings_.scans.patience <= rt_.now() &&
+          !s->may_go_on()) {
+        reached(rt_, "a scan whose reader has gone");
+        break;
+      }
+      continue;
+    }
+    std::vector<job> jobs;
+    std::uint64_t bytes = 0;
+    for (std::size_t i = s->next(), last = i + s->piece(settings_.scans.piece_bytes); i < last; ++i) {
+      const auto& r = (*s)[i];
+      auto load = loads_.find(r.key());
+      jobs.push_back({r, load == loads_.end() ? nullptr : load->second});
+      bytes += r.range.bytes;
+    }
+    auto pass = co_await pass_gate(jobs, bytes);
+    auto got = co_await next_of(*s, stream, bytes);
+    if (!got) {
+      spdlog::warn("cannot read bytes {}+{} of object {}: {}", s->position(), bytes, s->object().value().text(),
+                   name(got.error()));
+      scans_.erase(s);
+      for (auto i = s->next(); i < s->allowed(); ++i)
+        if (auto load = loads_.find((*s)[i].key()); load != loads_.end() && load->second->by == s.get())
+          settle({(*s)[i], load->second}, failure(got.error()));
+      co_return;
+    }
+    auto begin = s->position();
+    s->took(jobs.size());
+    std::erase_if(jobs, [](const job& j) { return !j.fills; });  // somebody else was faster
+    deliver(jobs, begin, *got, sharing::all);
+    if (s->next() > 1) reached(rt_, "a scan goes on");
+  }
+  scans_.erase(s);
+}
+
+// The next bytes of a scan, from where it stands. A store that lets go of the stream, as some do with slow readers, is
+// asked once more.
+awaitable<result<shared_bytes, object_error>> range_reader::next_of(const scan& s,
+                                                                    std::unique_ptr<object_stream>& stream,
+                                                                    std::uint64_t bytes) {
+  for (bool may_resume = stream != nullptr;; may_resume = false) {
+    auto deadline = rt_.now() + settings_.get_deadline;
+    if (!stream) {
+      downloads_.add();
+      gets_[std::size_t(get_reason::own)][true]->add();
+      auto begun = rt_.now();
+      auto made = co_await objects_.stream(object_key(settings_.key_prefix, s.object()), s.position(),
+                                           s.end() - s.position(), deadline);
+      get_seconds_.observe(std::chrono::duration<double>(rt_.now() - begun).count());
+      if (!made) {
+        failures_.add();
+        co_return failure(made.error());
+      }
+      stream = std::move(*made);
+    }
+    auto got = co_await stream->next(bytes, deadline);
+    if (got && got->size() == bytes) {
+      downloaded_bytes_.add(double(bytes));
+      co_return got;
+    }
+    stream.reset();
+    failures_.add();
+    if (!may_resume) co_return failure(got ? object_error::corrupt : got.error());
+    scans_resumed_.add();
+    reached(rt_, "a scan taken up again");
+  }
+}
+
 // ---- for peers
 
 namespace {
@@ -365,7 +573,7 @@ awaitable<std::optional<std::vector<shared_bytes>>> range_reader::load(peers::qu
                        .record_count = w.records,
                        .batch_count = w.append_time ? metadata::has_append_time : 0,
                        .max_timestamp = w.append_time.value_or(timestamp_ms(0))}});
-  auto read = co_await read_for(std::move(ranges), purpose::peer);
+  auto read = co_await finish(begin(std::move(ranges), purpose::peer));
   std::vector<shared_bytes> bytes;
   for (std::size_t i = 0; i < read.size(); ++i)
     if (!read[i] || !append_all(**read[i], q.ranges[i], bytes)) co_return std::nullopt;

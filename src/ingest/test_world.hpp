@@ -56,6 +56,16 @@ class controlled_store final : public object_store {
     damage_get(n, text);
     co_return shared_bytes::copy_of(as_bytes(text));
   }
+  std::size_t streams = 0, streams_open = 0;
+  std::function<std::optional<object_error>(std::size_t n)> fail_piece;  // n: 1 for the first of all streams
+  awaitable<result<std::unique_ptr<object_stream>, object_error>> stream(std::string key, std::uint64_t position,
+                                                                         std::uint64_t bytes,
+                                                                         time_point deadline) override {
+    ++streams;
+    co_await rt_.sleep_for(get_delay);
+    auto made = co_await inner_.stream(std::move(key), position, bytes, deadline);
+    co_return std::make_unique<watched_stream>(*this, std::move(*made));
+  }
   awaitable<result<std::vector<object_info>, object_error>> list(std::string prefix, time_point deadline) override {
     return inner_.list(std::move(prefix), deadline);
   }
@@ -69,6 +79,20 @@ class controlled_store final : public object_store {
     explicit counted(std::size_t& of) : n(of) { ++n; }
     ~counted() { --n; }
   };
+  struct watched_stream final : object_stream {
+    controlled_store& of;
+    std::unique_ptr<object_stream> inner;
+    counted open{of.streams_open};
+    watched_stream(controlled_store& store, std::unique_ptr<object_stream> s) : of(store), inner(std::move(s)) {}
+    awaitable<result<shared_bytes, object_error>> next(std::uint64_t bytes, time_point deadline) override {
+      co_await of.rt_.sleep_for(1ms);
+      ++of.pieces_;
+      if (of.fail_piece)
+        if (auto error = of.fail_piece(of.pieces_)) co_return failure(*error);
+      co_return co_await inner->next(bytes, deadline);
+    }
+  };
+  std::size_t pieces_ = 0;
   runtime& rt_;
   memory_store& inner_;
 };

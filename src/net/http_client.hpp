@@ -2,6 +2,7 @@
 // to.
 #pragma once
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,13 @@ class client_connection {
   // use.
   awaitable<response> exchange(shared_bytes head, std::vector<shared_bytes> body, bool expects_body,
                                std::uint64_t body_bytes_max);
+  // The two halves of an exchange, for an answer that is taken as it comes: its head, and then its body, in pieces
+  // while its length is known, or what is left of it at once. What is not asked for stays with the network and the
+  // server.
+  awaitable<response_head> begin(shared_bytes head, std::vector<shared_bytes> body, bool expects_body);
+  std::optional<std::uint64_t> body_left() const;
+  awaitable<shared_bytes> next_of_body(std::uint64_t bytes);  // at most as many as are left
+  awaitable<shared_bytes> rest_of_body(std::uint64_t bytes_max);
   // Of the last exchange: every byte was given to the network; until then the server cannot have acted on it.
   bool sent() const { return sent_; }
   // Of the last exchange: something came back.
@@ -38,6 +46,7 @@ class client_connection {
   static constexpr std::size_t head_bytes_max = 32 << 10;
   std::unique_ptr<byte_stream> stream_;
   reader reader_;
-  bool sent_ = false, answered_ = false, reusable_ = true;
+  body_extent extent_;  // of what is left of the answer's body
+  bool sent_ = false, answered_ = false, reusable_ = true, may_follow_ = false;
 };
 }  // namespace yaks::http

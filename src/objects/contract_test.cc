@@ -168,6 +168,64 @@ TEST_P(object_contract, large_objects_of_many_segments) {
   });
 }
 
+TEST_P(object_contract, a_stream_is_read_piece_by_piece_and_may_be_left_at_any_byte) {
+  run([&](task_group&) -> awaitable<void> {
+    constexpr std::size_t size = 8 << 20;
+    shared_bytes whole = random_bytes(size, 3);
+    std::vector<shared_bytes> body{whole};
+    EXPECT_EQ(co_await put("stream", body), "ok");
+    for (std::size_t left_at : {std::size_t(0), std::size_t(1), std::size_t(1'000'000), size - 7}) {
+      constexpr std::size_t begin = 7;
+      auto stream = co_await store->stream(prefix + "stream", begin, size - begin, soon());
+      EXPECT_TRUE(stream);
+      if (!stream) co_return;
+      std::size_t at = begin;
+      for (std::size_t step = 1; at < begin + left_at; at += step, step = step * 3 % 300'000 + 1) {
+        step = std::min(step, begin + left_at - at);
+        auto got = co_await (*stream)->next(step, soon());
+        EXPECT_TRUE(got && as_text(got->view()) == as_text(whole.view().subspan(at, step))) << at;
+        if (!got) co_return;
+      }
+      // Others get on meanwhile.
+      EXPECT_EQ(co_await get("stream", 5, 9), as_text(whole.view().subspan(5, 9)));
+    }
+  });
+}
+
+TEST_P(object_contract, many_streams_stand_still_and_hold_nobody_up) {
+  run([&](task_group&) -> awaitable<void> {
+    shared_bytes whole = random_bytes(4 << 20, 4);
+    std::vector<shared_bytes> body{whole};
+    EXPECT_EQ(co_await put("stream", body), "ok");
+    std::vector<std::unique_ptr<object_stream>> open;
+    for (int i = 0; i < 100; ++i) {
+      auto stream = co_await store->stream(prefix + "stream", 0, 4 << 20, soon());
+      EXPECT_TRUE(stream);
+      if (stream) open.push_back(std::move(*stream));
+    }
+    EXPECT_EQ(co_await put("other", "x"), "ok");
+    for (auto& stream : open) {
+      auto got = co_await stream->next(1000, soon());
+      EXPECT_TRUE(got && as_text(got->view()) == as_text(whole.view().subspan(0, 1000)));
+    }
+  });
+}
+
+TEST_P(object_contract, a_stream_of_what_is_not_there_says_so) {
+  run([&](task_group&) -> awaitable<void> {
+    EXPECT_EQ(co_await put("short", "0123456789"), "ok");
+    for (auto [key, position] : {std::pair{"nothing", 0}, std::pair{"short", 5}, std::pair{"short", 20}}) {
+      auto stream = co_await store->stream(prefix + key, std::uint64_t(position), 10, soon());
+      if (!stream) {
+        EXPECT_EQ(name(stream.error()), "not_found") << key << position;
+        continue;
+      }
+      auto got = co_await (*stream)->next(10, soon());  // where streams are gets, it is known now
+      EXPECT_TRUE(!got && got.error() == object_error::not_found) << key << position;
+    }
+  });
+}
+
 TEST_P(object_contract, a_body_that_does_not_match_its_checksum_is_refused) {
   run([&](task_group&) -> awaitable<void> {
     std::vector<shared_bytes> body{shared_bytes::copy_of(as_bytes("body"))};

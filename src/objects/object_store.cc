@@ -1,6 +1,34 @@
 #include "objects/object_store.hpp"
 
+#include "base/check.hpp"
+
 namespace yaks {
+namespace {
+class stream_of_gets final : public object_stream {
+ public:
+  stream_of_gets(object_store& of, std::string key, std::uint64_t position, std::uint64_t bytes)
+      : of_(of), key_(std::move(key)), position_(position), left_(bytes) {}
+  awaitable<result<shared_bytes, object_error>> next(std::uint64_t bytes, time_point deadline) override {
+    YAKS_CHECK(bytes <= left_, "a stream is read to its end and no further");
+    auto got = co_await of_.get(key_, position_, bytes, deadline);
+    position_ += bytes;
+    left_ -= bytes;
+    co_return got;
+  }
+
+ private:
+  object_store& of_;
+  std::string key_;
+  std::uint64_t position_, left_;
+};
+}  // namespace
+
+awaitable<result<std::unique_ptr<object_stream>, object_error>> object_store::stream(std::string key,
+                                                                                     std::uint64_t position,
+                                                                                     std::uint64_t bytes, time_point) {
+  co_return std::make_unique<stream_of_gets>(*this, std::move(key), position, bytes);
+}
+
 std::string_view name(object_error error) {
   switch (error) {
     case object_error::not_found:

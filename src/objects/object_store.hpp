@@ -1,6 +1,7 @@
 // Immutable objects under unique keys: what yaks needs of S3, and no more.
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -37,6 +38,16 @@ struct object_info {
   std::uint64_t bytes = 0;
 };
 
+// Bytes of an object, one piece after the other: what is not asked for yet takes no memory and holds nobody up. One
+// reader; must not outlive its store. It may be let go of at any byte.
+class object_stream {
+ public:
+  virtual ~object_stream() = default;
+  // The next `bytes`, exactly; never more in all than the stream was made for. After a failure it is of no more use:
+  // make another one from where this one ended. Nothing is repeated here.
+  virtual awaitable<result<shared_bytes, object_error>> next(std::uint64_t bytes, time_point deadline) = 0;
+};
+
 // Failures that an operator must see are logged by the implementation, with a sentence, at most once every few seconds.
 // All calls may run concurrently. Implementations retry what is worth it within the deadline that they are given and
 // bound what they have in flight; what still fails after that is answered.
@@ -50,6 +61,12 @@ class object_store {
   // Exactly bytes [position, position + bytes).
   virtual awaitable<result<shared_bytes, object_error>> get(std::string key, std::uint64_t position,
                                                             std::uint64_t bytes, time_point deadline) = 0;
+  // The same, to be taken in pieces, however slowly: one request of those that the store charges for. Where a store
+  // cannot do that, each piece is a get.
+  virtual awaitable<result<std::unique_ptr<object_stream>, object_error>> stream(std::string key,
+                                                                                 std::uint64_t position,
+                                                                                 std::uint64_t bytes,
+                                                                                 time_point deadline);
   // Every key that begins with `prefix`, in no order. For tests and upkeep.
   virtual awaitable<result<std::vector<object_info>, object_error>> list(std::string prefix, time_point deadline) = 0;
   // Keys that are not there are fine. At most 1,000 at a time.

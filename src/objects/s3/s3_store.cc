@@ -18,7 +18,7 @@ std::string_view name_of_operation(std::size_t i) {
   return names[i];
 }
 
-std::string_view body_text(const http::response& r) { return as_text(r.body.view()).substr(0, 16 << 10); }
+std::string_view body_text(const shared_bytes& body) { return as_text(body.view()).substr(0, 16 << 10); }
 
 constexpr const char* billed_help =
     "HTTP requests that an object store charges for, by price class: repetitions count, deletions and answers of 5xx do not.";
@@ -80,6 +80,8 @@ s3_store::s3_store(runtime& rt, network& net, metrics::registry& metrics, s3_set
                        {{"state", "busy"}});
   metrics.add_callback("yaks_s3_connections", "Connections to the object store, by state.", [this] { return double(idle_.size()); },
                        {{"state", "idle"}});
+  metrics.add_callback("yaks_s3_connections", "Connections to the object store, by state.", [this] { return double(streams_); },
+                       {{"state", "streaming"}});
 }
 
 s3_store::~s3_store() = default;
@@ -149,20 +151,79 @@ awaitable<result<shared_bytes, object_error>> s3_store::get(std::string key, std
                                                             time_point deadline) {
   YAKS_CHECK(is_object_key(key), "keys are made by us");
   if (bytes == 0) co_return shared_bytes();
-  request r{.what = operation::get, .method = "GET", .path = path_of(key)};
+  auto answer = co_await send(ranged_get(path_of(key), position, bytes), deadline);
+  if (!answer) co_return failure(answer.error());
+  if (!is_range(*answer, position, bytes, answer->body.size())) co_return failure(object_error::corrupt);
+  if (answer->body.size() < bytes) co_return failure(object_error::not_found);  // the object ends before the range does
+  co_return std::move(answer->body);
+}
+
+s3_store::request s3_store::ranged_get(std::string path, std::uint64_t position, std::uint64_t bytes) {
+  request r{.what = operation::get, .method = "GET", .path = std::move(path)};
   r.fields.push_back({"Range", fmt::format("bytes={}-{}", position, position + bytes - 1)});
   // A server that does not know ranges answers with all of it: that is refused, not swallowed.
   r.answer_bytes_max = std::max<std::uint64_t>(bytes, 64 << 10);
+  return r;
+}
+
+bool s3_store::is_range(const reply& answer, std::uint64_t position, std::uint64_t bytes, std::uint64_t got) {
+  bool whole = answer.head.status == 200 && position == 0;
+  if ((answer.head.status == 206 || whole) && got <= bytes) return true;
+  log_.warn(fmt::format("{} answered a ranged GET with status {} and {} bytes, not {}", settings_.endpoint, answer.head.status, got,
+                        bytes));
+  return false;
+}
+
+// The body of one GET, on the connection that it comes on.
+class s3_store::ranged_stream final : public object_stream {
+ public:
+  ranged_stream(s3_store& of, std::unique_ptr<http::client_connection> connection) : of_(of), connection_(std::move(connection)) {
+    ++of_.streams_;
+  }
+  ~ranged_stream() override {
+    --of_.streams_;
+    if (connection_ && connection_->reusable()) of_.idle_.push_back({std::move(connection_), of_.rt_.now()});
+  }
+  awaitable<result<shared_bytes, object_error>> next(std::uint64_t bytes, time_point deadline) override {
+    result<shared_bytes, object_error> got = failure(object_error::unavailable);
+    std::string why = "no bytes in time";
+    auto read = [&]() -> awaitable<void> {
+      try {
+        got = co_await connection_->next_of_body(bytes);
+      } catch (const boost::system::system_error& error) {
+        if (is_aborted(error)) throw;
+        why = error.code().message();
+      }
+    };
+    auto limit = [&]() -> awaitable<void> { co_await of_.rt_.sleep_until(deadline); };
+    co_await first_of(read(), limit());
+    if (!got) {
+      of_.log_.warn(fmt::format("{} stopped in the middle of an object: {}", of_.settings_.endpoint, why));
+      connection_.reset();
+    } else {
+      of_.received_bytes_.add(double(bytes));
+      of_.transfer_dollars_.add(double(bytes) * of_.settings_.prices.transfer_byte);
+    }
+    co_return got;
+  }
+
+ private:
+  s3_store& of_;
+  std::unique_ptr<http::client_connection> connection_;
+};
+
+awaitable<result<std::unique_ptr<object_stream>, object_error>> s3_store::stream(std::string key, std::uint64_t position,
+                                                                                 std::uint64_t bytes, time_point deadline) {
+  YAKS_CHECK(is_object_key(key) && bytes > 0, "keys are made by us, and ranges have bytes");
+  auto r = ranged_get(path_of(key), position, bytes);
+  r.is_streamed = true;
   auto answer = co_await send(std::move(r), deadline);
   if (!answer) co_return failure(answer.error());
-  bool whole = answer->head.status == 200 && position == 0;
-  if (!(answer->head.status == 206 || whole) || answer->body.size() > bytes) {
-    log_.warn(fmt::format("{} answered a ranged GET with status {} and {} bytes, not {}", settings_.endpoint, answer->head.status,
-                          answer->body.size(), bytes));
-    co_return failure(object_error::corrupt);
-  }
-  if (answer->body.size() < bytes) co_return failure(object_error::not_found);  // the object ends before the range does
-  co_return std::move(answer->body);
+  // Without a length it cannot be taken in pieces: no S3 server is known to do that.
+  auto comes = answer->streaming->body_left();
+  if (!is_range(*answer, position, bytes, comes.value_or(0)) || !comes) co_return failure(object_error::corrupt);
+  if (*comes < bytes) co_return failure(object_error::not_found);
+  co_return std::make_unique<ranged_stream>(*this, std::move(answer->streaming));
 }
 
 awaitable<result<std::vector<object_info>, object_error>> s3_store::list(std::string prefix, time_point deadline) {
@@ -216,10 +277,10 @@ awaitable<result<void, object_error>> s3_store::remove(std::vector<std::string> 
 
 // ---- requests --------------------------------------------------------------------------------------------------------
 
-awaitable<result<http::response, object_error>> s3_store::send(request r, time_point deadline) {
+awaitable<result<s3_store::reply, object_error>> s3_store::send(request r, time_point deadline) {
   auto begun = rt_.now();
   bool maybe_done = false, fresh = false;
-  result<http::response, object_error> answer = failure(object_error::unavailable);
+  result<reply, object_error> answer = failure(object_error::unavailable);
   for (unsigned attempts = 0;; ++attempts) {
     while (rt_.now() < paused_until_ && rt_.now() < deadline) {
       // Not all at the same moment: the server has just asked for less.
@@ -309,7 +370,14 @@ awaitable<void> s3_store::exchange(const request& r, bool fresh, attempt_outcome
   // Until the answer is here, the request may have been done: also when this coroutine is cancelled by its time limit.
   out.maybe_done = true;
   try {
-    out.response = co_await connection->exchange(std::move(head), r.body, r.expects_body, r.answer_bytes_max);
+    out.response.head = co_await connection->begin(std::move(head), r.body, r.expects_body);
+    if (r.is_streamed && out.response.head.status / 100 == 2) {
+      charge(r.what, 0);
+      out.response.streaming = std::move(connection);
+      out.answered = true;
+      co_return;
+    }
+    out.response.body = co_await connection->rest_of_body(r.answer_bytes_max);
     out.answered = true;
     sent_bytes_.add(double(bytes));
     received_bytes_.add(double(out.response.body.size()));
@@ -346,8 +414,8 @@ void s3_store::charge(operation what, std::uint64_t body_bytes) {
   transfer_dollars_.add(double(body_bytes) * settings_.prices.transfer_byte);
 }
 
-object_error s3_store::error_of(const request& r, const http::response& answer) {
-  auto xml = body_text(answer);
+object_error s3_store::error_of(const request& r, const reply& answer) {
+  auto xml = body_text(answer.body);
   auto code = s3::text_of(xml, "Code");
   auto status = answer.head.status;
   last_failure_ = fmt::format("status {} {} {}", status, code, s3::text_of(xml, "Message").substr(0, 200));
@@ -368,7 +436,7 @@ object_error s3_store::error_of(const request& r, const http::response& answer) 
   return r.what == operation::put && status == 400 && !about_us ? object_error::corrupt : object_error::denied;
 }
 
-void s3_store::count(operation what, duration took, const result<http::response, object_error>& answer) {
+void s3_store::count(operation what, duration took, const result<reply, object_error>& answer) {
   std::size_t outcome = answer ? 0 : 1 + std::size_t(answer.error());
   calls_[std::size_t(what)][outcome]->add();
   seconds_[std::size_t(what)]->observe(std::chrono::duration<double>(took).count());

@@ -53,6 +53,9 @@ class s3_store final : public object_store {
                                             time_point deadline) override;
   awaitable<result<shared_bytes, object_error>> get(std::string key, std::uint64_t position, std::uint64_t bytes,
                                                     time_point deadline) override;
+  awaitable<result<std::unique_ptr<object_stream>, object_error>> stream(std::string key, std::uint64_t position,
+                                                                         std::uint64_t bytes,
+                                                                         time_point deadline) override;
   awaitable<result<std::vector<object_info>, object_error>> list(std::string prefix, time_point deadline) override;
   awaitable<result<void, object_error>> remove(std::vector<std::string> keys, time_point deadline) override;
   std::string description() const;
@@ -66,13 +69,19 @@ class s3_store final : public object_store {
     http::headers fields;             // besides those of every request
     std::vector<shared_bytes> body;
     bool expects_body = true;
+    bool is_streamed = false;  // the body of a good answer stays on its connection
     std::uint64_t answer_bytes_max = 1 << 20;
+  };
+  struct reply {
+    http::response_head head;
+    shared_bytes body;
+    std::unique_ptr<http::client_connection> streaming;
   };
   struct attempt_outcome {
     bool answered = false;  // `response` is there
     bool maybe_done = false;
     bool stale = false;  // a kept connection that the server had closed
-    http::response response;
+    reply response;
     std::string why;
   };
   struct idle_connection {
@@ -80,12 +89,16 @@ class s3_store final : public object_store {
     time_point since;
   };
   struct slot;
-  awaitable<result<http::response, object_error>> send(request r, time_point deadline);
+  class ranged_stream;
+  static request ranged_get(std::string path, std::uint64_t position, std::uint64_t bytes);
+  // Whether a good answer to such a GET is what was asked for.
+  bool is_range(const reply& answer, std::uint64_t position, std::uint64_t bytes, std::uint64_t got);
+  awaitable<result<reply, object_error>> send(request r, time_point deadline);
   awaitable<attempt_outcome> attempt(const request& r, time_point until, bool fresh);
   awaitable<void> exchange(const request& r, bool fresh, attempt_outcome& out);
-  object_error error_of(const request& r, const http::response& answer);
+  object_error error_of(const request& r, const reply& answer);
   std::string path_of(std::string_view key) const;
-  void count(operation what, duration took, const result<http::response, object_error>& answer);
+  void count(operation what, duration took, const result<reply, object_error>& answer);
   void charge(operation what, std::uint64_t body_bytes);
 
   runtime& rt_;
@@ -97,6 +110,7 @@ class s3_store final : public object_store {
   throttled_log log_;
   std::vector<idle_connection> idle_;  // the most recently used last
   std::size_t in_use_ = 0;
+  std::size_t streams_ = 0;  // not among those in use: they may stand still for long
   event freed_;
   time_point paused_until_{};  // by a 503
   std::string last_failure_;   // of an attempt, for a sentence
