@@ -40,6 +40,8 @@ config::settings settings_of(const scenario& s, std::int32_t node, const std::st
   c.read.memory_bytes = s.fetch_bytes;
   c.read.cache_bytes = s.cache_bytes;
   c.read.log_stale_after = ms(s.stale_after);
+  c.read.backfill_age = ms(s.backfill_age);
+  c.read.backfill_window_bytes = s.backfill_window;
   c.cache_peers.enabled = s.peers;
   c.cache_peers.port = peer_port;
   c.cache_peers.heartbeat = ms(s.heartbeat);

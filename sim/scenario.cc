@@ -34,6 +34,7 @@ const field fields[] = {
     FIELD(count, snapshot_entries), FIELD(count, value_bytes), FIELD(time, patience),
     FIELD(time, think), FIELD(count, chunk_ranges), FIELD(count, retention_bytes), FIELD(time, retention_time),
     FIELD(time, retention_interval), FIELD(time, merge_interval), FIELD(time, merge_age), FIELD(count, merge_object_bytes), FIELD(time, delete_grace), FIELD(time, sweep_interval),
+    FIELD(time, backfill_age), FIELD(count, backfill_window),
 };
 #undef FIELD
 

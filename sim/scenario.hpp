@@ -55,6 +55,8 @@ struct scenario {
   duration retention_time{};          // of the others; 0: all is kept
   duration merge_interval{}, merge_age = 10s;  // 0: nothing is merged
   std::uint64_t merge_object_bytes = 32 << 10;
+  duration backfill_age = 60s;  // older objects are read as history, long runs with one GET each
+  std::uint64_t backfill_window = 8 << 20;
   duration retention_interval = 5s, delete_grace = 60s, sweep_interval{};
 
   // How long after the faults everything must have come to its end.

@@ -102,6 +102,15 @@ constexpr definition table[] = {
    .help = "Most bytes per second that an agent reads from S3 for consumers far behind; 0 means no limit. They never take the tail's "
            "place in the cache.",
    .store = [](settings& s, const value& v) { s.read.backfill_bytes_per_s = std::uint64_t(v.number); }},
+  {.name = "BACKFILL_AGE_MS", .in = group::reading, .type = kind::milliseconds, .fallback = "60000", .least = 0, .most = 30 * day,
+   .help = "Objects older than this are read as a backfill: with few at a time, after the tail, and not at its cost.",
+   .store = [](settings& s, const value& v) { s.read.backfill_age = v.time(); }},
+  {.name = "BACKFILL_GET_BYTES", .in = group::reading, .type = kind::bytes, .fallback = "67108864", .least = 0, .most = 5 * gib,
+   .help = "Most bytes of one GET for a consumer far behind, taken from its connection as the consumer goes on. 0: such GETs are never made.",
+   .store = [](settings& s, const value& v) { s.read.backfill_get_bytes = std::uint64_t(v.number); }},
+  {.name = "BACKFILL_WINDOW_BYTES", .in = group::reading, .type = kind::bytes, .fallback = "8388608", .least = 1024, .most = gib,
+   .help = "How far such a GET may be ahead of its consumer; all together at most a sixteenth of the cache.",
+   .store = [](settings& s, const value& v) { s.read.backfill_window_bytes = std::uint64_t(v.number); }},
 
   {.name = "DB_HOST", .in = group::postgres, .type = kind::word, .fallback = "localhost",
    .help = "Host name, address, or folder of the Unix socket.",

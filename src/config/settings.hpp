@@ -65,6 +65,8 @@ struct settings {
     std::size_t cache_bytes;
     milliseconds log_stale_after;
     std::uint64_t backfill_bytes_per_s;  // 0: no limit
+    milliseconds backfill_age;
+    std::uint64_t backfill_get_bytes, backfill_window_bytes;
   } read;
 
   struct {

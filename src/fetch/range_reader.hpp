@@ -58,6 +58,16 @@ struct scan_settings {
   std::uint64_t piece_bytes = 1 << 20;       // at a time
   std::size_t open_max = 128;                // each holds a connection
   duration yields_after = 1s;                // one that stands still so long gives its place to another one
+  // In proportion to the window; no GET is longer than `bytes_max`, and where that is 0, there are none.
+  static scan_settings with(std::uint64_t bytes_max, std::uint64_t window_max) {
+    scan_settings s;
+    s.bytes_max = bytes_max;
+    s.window_max = s.bytes_min_of_peer = window_max;
+    s.bytes_min = window_max / 4;
+    s.piece_bytes = window_max / 8;
+    s.open_max = bytes_max == 0 ? 0 : s.open_max;
+    return s;
+  }
   duration patience = 10s;                   // a reader that does not come back so long has gone
 };
 
