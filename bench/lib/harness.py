@@ -133,6 +133,12 @@ def resident_mib(pid):
     return 0.0
 
 
+def machine():
+    """(busy, all) processor seconds so far, of everything on this machine."""
+    fields = [int(n) for n in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    return sum(fields) - fields[3] - fields[4], sum(fields)
+
+
 class Cpu:
     """Seconds of several servers between two moments: Cpu(agent=pid, postgres=pid) … .since()."""
 

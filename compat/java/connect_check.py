@@ -57,7 +57,18 @@ class Worker:
 
     def stop(self, number=signal.SIGTERM):
         self.process.send_signal(number)
-        self.process.wait(20)
+        try:
+            self.process.wait(DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGQUIT)  # writes what its threads wait for
+            time.sleep(2)
+            self.process.kill()
+            self.fail(f"the worker ends: not within {DEADLINE_S} s")
+
+    def fail(self, why):
+        with open(os.path.join(self.folder, "worker.log")) as log:
+            print(log.read()[-20_000:])
+        sys.exit(f"FAILED: {why}")
 
     def ask(self, path, body=None, method=None):
         """None where there is no answer yet, or one that says to try again."""
@@ -78,9 +89,7 @@ class Worker:
         deadline = time.monotonic() + DEADLINE_S
         while not truth():
             if self.process.poll() is not None or time.monotonic() > deadline:
-                with open(os.path.join(self.folder, "worker.log")) as log:
-                    print(log.read()[-4000:])
-                sys.exit(f"FAILED: {what}: not within {DEADLINE_S} s")
+                self.fail(f"{what}: not within {DEADLINE_S} s")
             time.sleep(0.1)
 
     def create(self, name, settings):
