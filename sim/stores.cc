@@ -332,6 +332,10 @@ awaitable<sim_metastore::ranges_found> sim_metastore::find(topic_partition where
   return ask<ranges_found>([=, session = session_] { return session->index().find(where, at); });
 }
 
+awaitable<result<metadata::oldest_ranges, log_error>> sim_metastore::find_oldest(std::vector<metadata::index_place> where) {
+  return ask<result<metadata::oldest_ranges, log_error>>([=, session = session_] { return session->index().find_oldest(where); });
+}
+
 awaitable<sim_metastore::ranges_found> sim_metastore::find_time(topic_partition where, offset from, timestamp_ms target) {
   return ask<ranges_found>([=, session = session_] { return session->index().find_time(where, from, target); });
 }
@@ -344,8 +348,8 @@ awaitable<result<void, log_error>> sim_metastore::begin_term(std::uint64_t term)
   return ask<result<void, log_error>>([=, session = session_] { return session->index().begin_term(term); }, log_error::unknown);
 }
 
-awaitable<result<void, log_error>> sim_metastore::trim(std::uint64_t term, std::vector<metadata::index_trim> what) {
-  return ask<result<void, log_error>>([=, session = session_] { return session->index().trim(term, what); }, log_error::unknown);
+awaitable<result<void, log_error>> sim_metastore::trim(std::uint64_t term, std::vector<metadata::index_place> to) {
+  return ask<result<void, log_error>>([=, session = session_] { return session->index().trim(term, to); }, log_error::unknown);
 }
 
 awaitable<result<bool, log_error>> sim_metastore::drop(std::uint64_t term, topic_id topic, std::size_t chunks_max) {

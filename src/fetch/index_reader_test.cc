@@ -44,7 +44,10 @@ struct watched_index final : metadata::range_index {
   answer_of<std::vector<std::pair<topic_partition, offset>>> add(term t, metadata::index_write what) override {
     return inner.add(t, std::move(what));
   }
-  answer_of<void> trim(term t, std::vector<metadata::index_trim> what) override { return inner.trim(t, std::move(what)); }
+  answer_of<metadata::oldest_ranges> find_oldest(std::vector<metadata::index_place> where) override {
+    return inner.find_oldest(std::move(where));
+  }
+  answer_of<void> trim(term t, std::vector<metadata::index_place> to) override { return inner.trim(t, std::move(to)); }
   answer_of<bool> drop(term t, topic_id topic, std::size_t most) override { return inner.drop(t, topic, most); }
   answer_of<void> replace(term t, metadata::indexed_object into, std::vector<metadata::moved_ranges> parts) override {
     return inner.replace(t, into, std::move(parts));

@@ -36,13 +36,16 @@ struct indexed_range {
   object_id object;
 };
 
-// The ranges of a partition before `to` leave the index.
-struct index_trim {
+// A place in the index of a partition.
+struct index_place {
   topic_partition where;
-  offset to;
-  // Of the chunk that `to` lies in, the ranges from `to` on: they stay, as a chunk of their own. Empty where no chunk goes on
-  // beyond `to`.
-  std::vector<range> rest;
+  offset at;
+};
+
+// What the index holds at some places, for whoever asks how old it is and not where it lies.
+struct oldest_ranges {
+  std::vector<std::vector<range>> chunks;      // the chunk that holds each place, in their order; empty: the index does not hold it
+  std::map<object_number, object_id> untimed;  // of ranges without a timestamp, the objects, whose names tell when they were made
 };
 
 // The ranges of [from, to) of a partition, and where in an object they lie from here on, one after the other.
@@ -99,9 +102,13 @@ class range_index {
   virtual awaitable<result<std::vector<indexed_range>, log_error>> find_time(topic_partition where, offset from, timestamp_ms target) = 0;
   // Of the first chunk with the largest timestamp of all that reach beyond `from`.
   virtual awaitable<result<std::vector<indexed_range>, log_error>> find_largest_time(topic_partition where, offset from) = 0;
-  // The index of these partitions begins no earlier than at `to`; where it ended before, it ends there now, so that what the
-  // state holds next follows. Durable when it returns. Again is fine. A `rest` that is not what the chunk holds is a bug.
-  virtual awaitable<result<void, log_error>> trim(std::uint64_t term, std::vector<index_trim> what) = 0;
+  // What it holds at all of these places, with one question.
+  virtual awaitable<result<oldest_ranges, log_error>> find_oldest(std::vector<index_place> where) = 0;
+  // The index of these partitions begins no earlier than at these places: what lies before leaves, all together, and the rest of a
+  // chunk that is divided stays as a chunk of its own. Where a partition ended before, it ends there now, so that what the state
+  // holds next follows. Each partition is named once. Durable when it returns; where it fails, some of it may be done. Again is
+  // fine. A place inside a range is a bug: `refused`.
+  virtual awaitable<result<void, log_error>> trim(std::uint64_t term, std::vector<index_place> to) = 0;
   // Forgets a topic that is deleted, at most so many chunks at a time. True: nothing of it is left. Again is fine.
   virtual awaitable<result<bool, log_error>> drop(std::uint64_t term, topic_id topic, std::size_t chunks_max) = 0;
   // The ranges that `parts` name lie in `into` from here on; all else of them is as it was. All or nothing; where the index knows

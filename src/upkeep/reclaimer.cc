@@ -94,17 +94,6 @@ awaitable<bool> reclaimer::pay_merges(std::uint64_t term, const std::vector<std:
   co_return true;
 }
 
-// Nothing where the index could not be asked.
-awaitable<std::optional<metadata::index_trim>> reclaimer::trim_of(topic_partition where, offset to) {
-  metadata::index_trim trim{where, to, {}};
-  auto chunk = co_await store_.index().find(where, to);
-  if (!chunk) co_return std::nullopt;
-  if (!chunk->empty() && chunk->front().range.base_offset < to)
-    for (const auto& r : *chunk)
-      if (r.range.base_offset >= to) trim.rest.push_back(r.range);
-  co_return trim;
-}
-
 awaitable<bool> reclaimer::settle() {
   auto turn = office_.index_turns().next_turn();
   co_await turn.wait();
@@ -137,12 +126,8 @@ awaitable<bool> reclaimer::settle() {
   if (mutated("merged object retired too early") && !command.merges.empty())
     (void)co_await index.retire(*term, now.position().sequence, log_.log_time());
 
-  std::vector<metadata::index_trim> trims;
-  for (const auto& [where, to] : command.trims) {
-    auto trim = co_await trim_of(where, to);
-    if (!trim) co_return false;
-    trims.push_back(std::move(*trim));
-  }
+  std::vector<metadata::index_place> trims(command.trims.size());
+  std::ranges::transform(command.trims, trims.begin(), [](const auto& t) { return metadata::index_place{t.first, t.second}; });
   if (!trims.empty())
     if (auto done = co_await index.trim(*term, std::move(trims)); !done) co_return failed("trim ranges", done.error());
 

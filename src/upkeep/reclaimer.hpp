@@ -31,7 +31,7 @@ struct reclaimer_settings {
   duration interval = 1s;
   duration grace = 60s;          // YAKS_DELETE_GRACE_MS
   duration delete_patience = 30s;
-  std::size_t trims_max = 100;      // in one round
+  std::size_t trims_max = 500;      // partitions whose oldest ranges leave the index in one round, with one write
   std::size_t chunks_max = 200;     // of a deleted topic, in one write
   std::size_t objects_max = 10'000;  // released in one round
   std::size_t keys_max = 1000;      // in one delete
@@ -49,7 +49,6 @@ class reclaimer {
   awaitable<std::optional<std::size_t>> delete_retired();
 
  private:
-  awaitable<std::optional<metadata::index_trim>> trim_of(topic_partition where, offset to);
   bool owes() const;
   awaitable<bool> pay_merges(std::uint64_t term, const std::vector<std::uint64_t>& numbers);
   awaitable<std::optional<log_sequence>> read_by_all();

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <map>
 
 namespace yaks::upkeep {
 namespace {
@@ -88,16 +89,13 @@ awaitable<std::optional<std::size_t>> retention::trim(std::vector<wanted> due) {
   co_await turn.wait();
   auto term = office_.held();
   if (!term) co_return std::nullopt;
-  metadata::trim_partitions command{.term = *term, .partitions = {}};
-  for (const auto& w : due) {
-    auto decided = co_await decide(w);
-    if (!decided) {
-      spdlog::warn("cannot look up the oldest ranges of a partition ({}); trying again", name(decided.error()));
-      co_return std::nullopt;
-    }
-    if (*decided) command.partitions.push_back(**decided);
+  auto decided = co_await decide(std::move(due));
+  if (!decided) {
+    spdlog::warn("cannot look up the oldest ranges of partitions ({}); trying again", name(decided.error()));
+    co_return std::nullopt;
   }
-  if (command.partitions.empty()) co_return 0;
+  if (decided->empty()) co_return 0;
+  metadata::trim_partitions command{.term = *term, .partitions = std::move(*decided)};
   std::uint64_t before = 0, after = 0;
   auto bytes = [&](const metadata::partition_trim& t) {
     const auto* p = log_.current().find_partition({t.topic, t.partition});
@@ -118,57 +116,87 @@ awaitable<std::optional<std::size_t>> retention::trim(std::vector<wanted> due) {
   co_return n;
 }
 
-awaitable<result<std::optional<metadata::partition_trim>, metadata::log_error>> retention::decide(wanted what) {
-  using answer = std::optional<metadata::partition_trim>;
-  const auto* p = log_.current().find_partition(what.where);
-  // One at a time: the index must have followed before more goes, or the two would meet in one chunk.
-  if (!p || log_.current().trims().contains(what.where)) co_return answer();
-  // What the partition would have left, and whether this range, the oldest one, is kept.
-  auto left = p->bytes;
-  auto goes = [&](const metadata::range& r, object_id in) {
-    if (r.end_offset() <= p->log_start) return true;
-    // Old enough that what is left keeps to the limit without it: at least retention.bytes stay.
-    if (what.limits.bytes >= 0 && left >= std::uint64_t(what.limits.bytes) + r.bytes) return true;
-    return what.limits.ms >= 0 && log_.log_time() - time_of(r, in) > what.limits.ms;
-  };
-  metadata::partition_trim trim{what.where.topic, what.where.partition, p->held_from, p->held_from, p->held_from, 0};
-  bool ended = false;
-  for (std::size_t n = 0; n < settings_.chunks_at_once && !ended; ++n) {
-    p = log_.current().find_partition(what.where);
-    if (!p || p->held_from != trim.from) co_return answer();
-    if (trim.to >= p->state_begin()) break;
-    auto chunk = co_await store_.index().find(what.where, trim.to);
-    if (!chunk) co_return failure(chunk.error());
-    p = log_.current().find_partition(what.where);
-    if (!p || p->held_from != trim.from) co_return answer();
-    if (chunk->empty()) {
-      spdlog::error("the index does not hold offset {} of a partition, which the state says it does", trim.to.value());
-      co_return answer();
+const metadata::partition* retention::stands(const decision& d) const {
+  const auto* p = log_.current().find_partition(d.what.where);
+  return p && p->held_from == d.trim.from ? p : nullptr;
+}
+
+bool retention::goes(const decision& d, const metadata::partition& p, const metadata::range& r, timestamp_ms time) const {
+  if (r.end_offset() <= p.log_start) return true;
+  // Old enough that what is left keeps to the limit without it: at least retention.bytes stay.
+  const auto& limits = d.what.limits;
+  if (limits.bytes >= 0 && d.bytes_left >= std::uint64_t(limits.bytes) + r.bytes) return true;
+  return limits.ms >= 0 && log_.log_time() - time > limits.ms;
+}
+
+void retention::take(decision& d, const metadata::partition& p, const std::vector<metadata::range>& chunk,
+                     const std::map<metadata::object_number, object_id>& untimed) {
+  for (const auto& r : chunk) {
+    if (r.end_offset() <= d.trim.to) continue;
+    if (r.base_offset >= p.state_begin()) return;  // the state has it too, still
+    auto time = r.max_timestamp >= timestamp_ms(0) ? r.max_timestamp : time_of(r, untimed.at(r.object));
+    if (!goes(d, p, r, time)) {
+      d.is_made = true;
+      known_[d.what.where] = {r.base_offset, time};
+      return;
     }
-    for (const auto& r : *chunk) {
-      if (r.range.end_offset() <= trim.to) continue;
-      if (r.range.base_offset >= p->state_begin()) break;  // the state has it too, still
-      if (!goes(r.range, r.object)) {
-        ended = true;
-        known_[what.where] = {r.range.base_offset, time_of(r.range, r.object)};
-        break;
+    d.trim.to = r.end_offset();
+    d.trim.index_bytes += r.bytes;
+    d.bytes_left -= std::min<std::uint64_t>(d.bytes_left, r.bytes);
+  }
+}
+
+void retention::take_from_state(decision& d, const metadata::partition& p) const {
+  d.trim.index_end = d.trim.to;
+  if (d.is_made || d.trim.to < p.state_begin()) return;
+  d.trim.index_end = p.state_begin();
+  for (const auto& r : p.ranges) {
+    if (!goes(d, p, r, time_of(r, log_.current().find_object(r.object).id))) return;
+    d.trim.to = r.end_offset();
+    d.bytes_left -= std::min<std::uint64_t>(d.bytes_left, r.bytes);
+  }
+}
+
+awaitable<result<std::vector<metadata::partition_trim>, metadata::log_error>> retention::decide(std::vector<wanted> due) {
+  std::vector<decision> all;
+  for (const auto& w : due) {
+    const auto* p = log_.current().find_partition(w.where);
+    // One at a time: the index must have followed before more goes, or the two would meet in one chunk.
+    if (!p || log_.current().trims().contains(w.where)) continue;
+    all.push_back({w, {w.where.topic, w.where.partition, p->held_from, p->held_from, p->held_from, 0}, p->bytes});
+  }
+  for (std::size_t n = 0; n < settings_.chunks_at_once; ++n) {
+    std::vector<std::size_t> open;
+    std::vector<metadata::index_place> asked;
+    for (std::size_t i = 0; i < all.size(); ++i)
+      if (const auto* p = stands(all[i]); p && !all[i].is_made && all[i].trim.to < p->state_begin()) {
+        open.push_back(i);
+        asked.push_back({all[i].what.where, all[i].trim.to});
       }
-      trim.to = r.range.end_offset();
-      trim.index_bytes += r.range.bytes;
-      left -= std::min<std::uint64_t>(left, r.range.bytes);
+    if (open.empty()) break;
+    auto found = co_await store_.index().find_oldest(std::move(asked));
+    if (!found) co_return failure(found.error());
+    for (std::size_t i = 0; i < open.size(); ++i) {
+      auto& d = all[open[i]];
+      const auto* p = stands(d);
+      if (!p) continue;
+      if (found->chunks[i].empty()) {
+        spdlog::error("the index does not hold offset {} of a partition, which the state says it does", d.trim.to.value());
+        d.trim.to = d.trim.from;
+        d.is_made = true;
+        continue;
+      }
+      take(d, *p, found->chunks[i], found->untimed);
     }
   }
-  trim.index_end = trim.to;
   // No wait from here to the command: what the state holds is as it will be applied, or the command is void.
-  if (!ended && trim.to >= p->state_begin()) {
-    trim.index_end = p->state_begin();
-    for (const auto& r : p->ranges) {
-      if (!goes(r, log_.current().find_object(r.object).id)) break;
-      trim.to = r.end_offset();
-      left -= std::min<std::uint64_t>(left, r.bytes);
-    }
+  std::vector<metadata::partition_trim> trims;
+  for (auto& d : all) {
+    const auto* p = stands(d);
+    if (!p) continue;
+    take_from_state(d, *p);
+    if (d.trim.to != d.trim.from) trims.push_back(d.trim);
   }
-  if (trim.to == trim.from) co_return answer();
-  co_return answer(trim);
+  co_return trims;
 }
 }  // namespace yaks::upkeep

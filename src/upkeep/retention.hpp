@@ -7,6 +7,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -27,7 +28,7 @@ struct retention_limits {
 struct retention_settings {
   duration interval = 60s;                 // YAKS_RETENTION_INTERVAL_MS: how often each partition is looked at
   std::size_t partitions_at_once = 5000;   // between two breaths: about a millisecond
-  std::size_t chunks_at_once = 20;         // of one partition, read from the index to decide
+  std::size_t chunks_at_once = 20;         // of one partition, read from the index to decide: one of each with one question
   std::size_t trims_at_once = 500;         // in one command
 };
 
@@ -50,8 +51,21 @@ class retention {
     topic_partition where;
     retention_limits limits;
   };
+  // One whose oldest ranges are looked at: what goes of it, as far as is known.
+  struct decision {
+    wanted what;
+    metadata::partition_trim trim;
+    std::uint64_t bytes_left = 0;
+    bool is_made = false;  // the range at trim.to stays
+  };
   bool may_be_due(topic_partition where, const metadata::partition& p, retention_limits limits) const;
-  awaitable<result<std::optional<metadata::partition_trim>, metadata::log_error>> decide(wanted what);
+  // Where the partition still begins there: nothing else may be decided.
+  const metadata::partition* stands(const decision& d) const;
+  bool goes(const decision& d, const metadata::partition& p, const metadata::range& r, timestamp_ms time) const;
+  void take(decision& d, const metadata::partition& p, const std::vector<metadata::range>& chunk,
+            const std::map<metadata::object_number, object_id>& untimed);
+  void take_from_state(decision& d, const metadata::partition& p) const;
+  awaitable<result<std::vector<metadata::partition_trim>, metadata::log_error>> decide(std::vector<wanted> due);
   awaitable<std::optional<std::size_t>> trim(std::vector<wanted> due);
 
   runtime& rt_;

@@ -36,7 +36,7 @@ constexpr std::int32_t lock_class =
     0x79616b73;  // "yaks": the first half of the advisory lock; the node id is the other
 
 // LISTEN, NOTIFY and lock names are per database, as the schema is.
-constexpr int chunks_at_once = 2000;  // read for a trim: some MB
+constexpr int chunks_at_once = 500;  // read for a trim: half a megabyte, and a few milliseconds of the agent's thread
 constexpr const char* channel = "yaks_log";
 
 parameters position_parameters(log_position applied) {
@@ -227,6 +227,13 @@ awaitable<void> postgres_metastore::set_up_indexer(connection& on) {
       "from unnest($2::uuid[], $3::integer[], $4::bigint[]) with ordinality as u(t, p, o, i) "
       "join yaks.range_chunks c on c.log_id = $1 and c.topic_id = u.t and c.partition = u.p and c.base_offset < u.o "
       "order by u.i, c.base_offset limit $5");
+  co_await must(
+      on,
+      "prepare chunks_at as select u.i - 1, c.base_offset, c.first_object, c.ranges "
+      "from unnest($2::uuid[], $3::integer[], $4::bigint[]) with ordinality as u(t, p, o, i) cross join lateral ("
+      "select d.base_offset, d.first_object, d.ranges, d.end_offset from yaks.range_chunks d where d.log_id = $1 "
+      "and d.topic_id = u.t and d.partition = u.p and d.base_offset <= u.o order by d.base_offset desc limit 1) c "
+      "where c.end_offset > u.o");
   // Those of one time together: they lie in the same objects.
   co_await must(
       on,
@@ -507,8 +514,13 @@ std::string array_of(const Items& items, Write write) {
   return text + "}";
 }
 std::string hex_text(std::string_view bytes) {
+  constexpr const char* digits = "0123456789abcdef";
   std::string text = "\"\\\\x";
-  for (unsigned char c : bytes) text += fmt::format("{:02x}", c);
+  text.reserve(text.size() + 2 * bytes.size() + 1);
+  for (unsigned char c : bytes) {
+    text += digits[c >> 4];
+    text += digits[c & 15];
+  }
   return text + "\"";
 }
 }  // namespace
@@ -546,6 +558,12 @@ void add_chunks(parameters& with, const std::vector<metadata::index_chunk>& chun
       }))
       .text(numbers([](const auto& c) { return c.ranges.front().object; }))
       .text(array_of(chunks, [](const auto& c) { return hex_text(metadata::encode_ranges(c.ranges)); }));
+}
+
+std::pair<std::vector<topic_partition>, std::string> columns_of(const std::vector<metadata::index_place>& all) {
+  std::vector<topic_partition> places;
+  for (const auto& p : all) places.push_back(p.where);
+  return {std::move(places), array_of(all, [](const auto& p) { return std::to_string(p.at.value()); })};
 }
 
 template <class Numbers>
@@ -623,10 +641,14 @@ struct postgres_metastore::chunk_changes {
   std::optional<topic_id> over;  // nothing of it is left
   std::optional<metadata::indexed_object> merged;  // is new, and named by chunks that come
 
-  void remove(topic_partition where, const std::vector<metadata::range>& chunk) {
+  void remove(topic_partition where, const std::vector<metadata::range>& chunk) { cut(where, chunk, chunk.size()); }
+  // Only its first ranges go, the rest is a chunk of its own.
+  void cut(topic_partition where, const std::vector<metadata::range>& chunk, std::size_t n) {
     gone.push_back(where);
     gone_bases.push_back(chunk.front().base_offset);
-    for (const auto& r : chunk) count(r, -1);
+    auto rest = chunk.begin() + std::ptrdiff_t(n);
+    for (auto r = chunk.begin(); r != rest; ++r) count(*r, -1);
+    if (rest != chunk.end()) come.push_back({where, {rest, chunk.end()}});
   }
   void add(topic_partition where, std::vector<metadata::range> chunk) {
     for (const auto& r : chunk) count(r, 1);
@@ -641,17 +663,19 @@ struct postgres_metastore::chunk_changes {
 awaitable<result<void, log_error>> postgres_metastore::change_chunks(std::uint64_t term, const chunk_changes& what,
                                                                      const char* why) {
   auto offsets = [](const auto& all) { return array_of(all, [](offset o) { return std::to_string(o.value()); }); };
+  auto deltas = what.deltas;  // an object's row is left alone where as much came as went
+  std::erase_if(deltas, [](const auto& d) { return d.second.ranges == 0 && d.second.bytes == 0; });
   auto with = in_term(term);
   with.text(topics_of(what.gone)).text(partitions_of(what.gone)).text(offsets(what.gone_bases));
   add_chunks(with, what.come);
-  with.text(array_of(what.deltas, [](const auto& d) { return std::to_string(d.first); }))
-      .text(array_of(what.deltas, [](const auto& d) { return std::to_string(d.second.ranges); }))
+  with.text(array_of(deltas, [](const auto& d) { return std::to_string(d.first); }))
+      .text(array_of(deltas, [](const auto& d) { return std::to_string(d.second.ranges); }))
       .text(topics_of(what.ending))
       .text(partitions_of(what.ending))
       .text(offsets(what.ends));
   auto merged = what.merged.value_or(metadata::indexed_object{});
   with.uuid(what.over ? what.over->value() : uuid())  // no topic has the nil id
-      .text(array_of(what.deltas, [](const auto& d) { return std::to_string(d.second.bytes); }))
+      .text(array_of(deltas, [](const auto& d) { return std::to_string(d.second.bytes); }))
       .int64(std::int64_t(merged.number))
       .uuid(merged.id.value())
       .int64(std::int64_t(merged.bytes));
@@ -670,39 +694,31 @@ std::optional<std::vector<metadata::range>> chunk_in(const outcome& rows, int ro
 }
 }  // namespace
 
-awaitable<result<void, log_error>> postgres_metastore::trim(std::uint64_t term,
-                                                            std::vector<metadata::index_trim> what) {
-  std::vector<topic_partition> places;
-  for (const auto& t : what) places.push_back(t.where);
+awaitable<result<void, log_error>> postgres_metastore::trim(std::uint64_t term, std::vector<metadata::index_place> to) {
+  auto [places, offsets] = columns_of(to);
   // From the oldest on, some at a time: they may be many. A trim that ends half-way is owed as before.
   for (bool is_done = false; !is_done;) {
     parameters look;
-    look.int32(log_id)
-        .text(topics_of(places))
-        .text(partitions_of(places))
-        .text(array_of(what, [](const auto& t) { return std::to_string(t.to.value()); }))
-        .int64(chunks_at_once);
+    look.int32(log_id).text(topics_of(places)).text(partitions_of(places)).text(offsets).int64(chunks_at_once);
     auto got = co_await change_index("chunks_before", std::move(look), "read what is to be trimmed");
     if (!got) co_return failure(got.error());
     is_done = got->row_count() < chunks_at_once;
     chunk_changes changes;
     for (int row = 0; row < got->row_count(); ++row) {
-      const auto& t = what[std::size_t(got->int64(row, 0))];
+      const auto& t = to[std::size_t(got->int64(row, 0))];
       auto ranges = chunk_in(*got, row);
       if (!ranges) co_return failure(log_error::refused);
-      changes.remove(t.where, *ranges);
-      if (ranges->back().end_offset() <= t.to) continue;
-      auto stays = std::ranges::find(*ranges, t.to, &metadata::range::base_offset);
-      if (!std::ranges::equal(std::ranges::subrange(stays, ranges->end()), t.rest) || t.rest.empty()) {
-        spdlog::error("a trim of the index at {} does not know what it leaves", t.to.value());
+      auto stays = std::ranges::lower_bound(*ranges, t.at, {}, &metadata::range::base_offset);
+      if (stays == ranges->begin() || std::prev(stays)->end_offset() > t.at) {
+        spdlog::error("a trim of the index at {} names a place inside a range", t.at.value());
         co_return failure(log_error::refused);
       }
-      changes.add(t.where, t.rest);
+      changes.cut(t.where, *ranges, std::size_t(stays - ranges->begin()));
     }
     if (is_done)
-      for (const auto& t : what) {
+      for (const auto& t : to) {
         changes.ending.push_back(t.where);
-        changes.ends.push_back(t.to);
+        changes.ends.push_back(t.at);
       }
     if (auto done = co_await change_chunks(term, changes, "trim the index"); !done) co_return failure(done.error());
   }
@@ -892,6 +908,33 @@ awaitable<postgres_metastore::ranges_found> postgres_metastore::find(topic_parti
   parameters with;
   with.int32(log_id).uuid(where.topic.value()).int32(where.partition.value()).int64(at.value());
   return found_chunk("find_chunk", std::move(with));
+}
+
+awaitable<result<metadata::oldest_ranges, log_error>> postgres_metastore::find_oldest(std::vector<metadata::index_place> where) {
+  auto [places, offsets] = columns_of(where);
+  parameters look;
+  look.int32(log_id).text(topics_of(places)).text(partitions_of(places)).text(offsets);
+  auto got = co_await change_index("chunks_at", std::move(look), "look for the oldest ranges");
+  if (!got) co_return failure(got.error());
+  metadata::oldest_ranges all;
+  all.chunks.resize(where.size());
+  std::set<metadata::object_number> numbers;
+  for (int row = 0; row < got->row_count(); ++row) {
+    auto ranges = chunk_in(*got, row);
+    if (!ranges) co_return failure(log_error::refused);
+    for (const auto& r : *ranges)
+      if (r.max_timestamp < timestamp_ms(0)) numbers.insert(r.object);
+    all.chunks[std::size_t(got->int64(row, 0))] = std::move(*ranges);
+  }
+  if (numbers.empty()) co_return all;
+  parameters objects;
+  objects.int32(log_id).text(numbers_of(numbers));
+  got = co_await change_index("find_objects", std::move(objects), "look up objects");
+  if (!got) co_return failure(got.error());
+  for (int row = 0; row < got->row_count(); ++row)
+    all.untimed[metadata::object_number(got->int64(row, 0))] = object_id(got->uuid(row, 1));
+  if (all.untimed.size() < numbers.size()) co_return failure(log_error::refused);
+  co_return all;
 }
 
 awaitable<postgres_metastore::ranges_found> postgres_metastore::find_time(topic_partition where, offset from,

@@ -128,6 +128,72 @@ class directory_lock {
   std::string path_;
   int file_;
 };
+// As long-lived as a statement that binds it.
+struct place {
+  explicit place(topic_partition where) : topic(where.topic.value()), partition(where.partition.value()) {}
+  uuid topic;
+  std::int64_t partition;
+  sqlite::statement& bind(sqlite::statement& s) const { return s.bind(1, byte_view(topic.bytes)).bind(2, partition); }
+};
+uuid uuid_of(byte_view bytes) {
+  uuid id;
+  if (bytes.size() == id.bytes.size()) std::ranges::copy(bytes, id.bytes.begin());
+  return id;
+}
+
+// What one transaction does to chunks, and with finish() to the counts of the objects that they name: each object's row is
+// written once, however many chunks name it, and not at all where as much came as went.
+class chunk_writer {
+ public:
+  explicit chunk_writer(sqlite::database& db)
+      : insert_(db, "insert into range_chunks values(?, ?, ?, ?, ?, ?, ?, ?)"),
+        remove_(db, "delete from range_chunks where topic_id = ? and partition = ? and base_offset = ?"),
+        count_(db, "update objects set ranges = ranges + ?, live_bytes = live_bytes + ? where number = ?") {}
+  struct sum {
+    std::int64_t ranges = 0, bytes = 0;
+  };
+  void count(std::span<const metadata::range> ranges, int by) {
+    for (const auto& r : ranges) {
+      auto& s = sums_[r.object];
+      s.ranges += by;
+      s.bytes += by * std::int64_t(r.bytes);
+    }
+  }
+  void insert(const place& at, std::span<const metadata::range> ranges) {
+    insert_uncounted(at, ranges);
+    count(ranges, 1);
+  }
+  // Of a chunk that is counted.
+  void insert_uncounted(const place& at, std::span<const metadata::range> ranges) {
+    auto bytes = metadata::encode_ranges(ranges);
+    at.bind(insert_)
+        .bind(3, ranges.front().base_offset.value())
+        .bind(4, ranges.back().end_offset().value())
+        .bind(5, std::int64_t(ranges.size()))
+        .bind(6, std::ranges::max(ranges, {}, &metadata::range::max_timestamp).max_timestamp.value())
+        .bind(7, std::int64_t(ranges.front().object))
+        .bind(8, as_bytes(bytes))
+        .run();
+  }
+  void remove(const place& at, std::span<const metadata::range> ranges) {
+    at.bind(remove_).bind(3, ranges.front().base_offset.value()).run();
+    count(ranges, -1);
+  }
+  // What came or went of an object so far; it is not written by finish() then.
+  sum take(metadata::object_number number) {
+    auto found = sums_.extract(number);
+    return found ? found.mapped() : sum{};
+  }
+  void finish() {
+    for (const auto& [number, s] : sums_)
+      if (s.ranges != 0 || s.bytes != 0) count_.bind(1, s.ranges).bind(2, s.bytes).bind(3, std::int64_t(number)).run();
+    sums_.clear();
+  }
+
+ private:
+  sqlite::statement insert_, remove_, count_;
+  std::map<metadata::object_number, sum> sums_;
+};
 }  // namespace
 
 struct sqlite_metastore::call {  // shared by the caller that waits and the worker; either may go first
@@ -202,50 +268,12 @@ struct sqlite_metastore::storage {
   // What there was before ranges were counted and measured.
   void count_all() {
     db.execute("update objects set ranges = 0");
+    chunk_writer counts(db);
     sqlite::statement read(db, "select base_offset, first_object, ranges from range_chunks");
     while (read.step())
       if (auto ranges = metadata::decode_ranges(offset(read.integer(0)), metadata::object_number(read.integer(1)), read.bytes(2)))
-        count(*ranges, 1);
-  }
-
-  void count(std::span<const metadata::range> ranges, int by) {
-    sqlite::statement update(db, "update objects set ranges = ranges + ?, live_bytes = live_bytes + ? where number = ?");
-    std::map<metadata::object_number, std::pair<std::int64_t, std::int64_t>> sums;
-    for (const auto& r : ranges) {
-      sums[r.object].first += by;
-      sums[r.object].second += by * std::int64_t(r.bytes);
-    }
-    for (const auto& [number, sum] : sums) update.bind(1, sum.first).bind(2, sum.second).bind(3, std::int64_t(number)).run();
-  }
-
-  // Deletes a chunk, by its row's key, with what it counts for.
-  void remove_chunk(const uuid& topic, std::int64_t partition, std::int64_t base) {
-    {
-      sqlite::statement read(db, "select first_object, ranges from range_chunks where topic_id = ? and partition = ? and base_offset = ?");
-      read.bind(1, byte_view(topic.bytes)).bind(2, partition).bind(3, base);
-      if (!read.step()) return;
-      if (auto ranges = metadata::decode_ranges(offset(base), metadata::object_number(read.integer(0)), read.bytes(1))) count(*ranges, -1);
-    }
-    sqlite::statement(db, "delete from range_chunks where topic_id = ? and partition = ? and base_offset = ?")
-        .bind(1, byte_view(topic.bytes))
-        .bind(2, partition)
-        .bind(3, base)
-        .run();
-  }
-
-  void insert_chunk(const uuid& topic, std::int64_t partition, std::span<const metadata::range> ranges) {
-    auto bytes = metadata::encode_ranges(ranges);
-    sqlite::statement(db, "insert into range_chunks values(?, ?, ?, ?, ?, ?, ?, ?)")
-        .bind(1, byte_view(topic.bytes))
-        .bind(2, partition)
-        .bind(3, ranges.front().base_offset.value())
-        .bind(4, ranges.back().end_offset().value())
-        .bind(5, std::int64_t(ranges.size()))
-        .bind(6, std::ranges::max(ranges, {}, &metadata::range::max_timestamp).max_timestamp.value())
-        .bind(7, std::int64_t(ranges.front().object))
-        .bind(8, as_bytes(bytes))
-        .run();
-    count(ranges, 1);
+        counts.count(*ranges, 1);
+    counts.finish();
   }
 
   void load_head() {
@@ -624,21 +652,6 @@ awaitable<result<std::vector<std::string>, log_error>> sqlite_metastore::add_sna
 
 // ---- the index -----------------------------------------------------------------------------------------------------
 
-namespace {
-// As long-lived as a statement that binds it.
-struct place {
-  explicit place(topic_partition where) : topic(where.topic.value()), partition(where.partition.value()) {}
-  uuid topic;
-  std::int64_t partition;
-  sqlite::statement& bind(sqlite::statement& s) const { return s.bind(1, byte_view(topic.bytes)).bind(2, partition); }
-};
-uuid uuid_of(byte_view bytes) {
-  uuid id;
-  if (bytes.size() == id.bytes.size()) std::ranges::copy(bytes, id.bytes.begin());
-  return id;
-}
-}  // namespace
-
 awaitable<result<void, log_error>> sqlite_metastore::change_index(std::uint64_t term, std::function<void(storage&)> job) {
   auto is_over = std::make_shared<bool>(false);
   auto done = co_await run_job([is_over, term, job = std::move(job)](storage& s) {
@@ -664,9 +677,7 @@ awaitable<result<std::vector<std::pair<topic_partition, offset>>, log_error>> sq
   auto ends = std::make_shared<std::map<topic_partition, offset>>();
   auto shared = std::make_shared<metadata::index_write>(std::move(what));
   auto done = co_await change_index(term, [ends, shared](storage& s) {
-    sqlite::statement object(s.db, "insert or ignore into objects(number, id, bytes) values(?, ?, ?)");
-    for (const auto& o : shared->objects)
-      object.bind(1, std::int64_t(o.number)).bind(2, byte_view(o.id.value().bytes)).bind(3, std::int64_t(o.bytes)).run();
+    chunk_writer chunks(s.db);
     sqlite::statement end(s.db, "select end_offset from index_ends where topic_id = ? and partition = ?"),
         set_end(s.db, "insert or replace into index_ends values(?, ?, ?)");
     for (const auto& c : shared->chunks) {
@@ -678,56 +689,97 @@ awaitable<result<std::vector<std::pair<topic_partition, offset>>, log_error>> sq
         if (at.bind(end).step()) known = offset(end.integer(0));
       }
       if (known == base) {
-        s.insert_chunk(at.topic, at.partition, c.ranges);
+        chunks.insert(at, c.ranges);
         known = c.ranges.back().end_offset();
         at.bind(set_end).bind(3, known.value()).run();
       }
       (*ends)[c.where] = known;
     }
+    sqlite::statement object(s.db, "insert into objects(number, id, bytes, ranges, live_bytes) values(?, ?, ?, ?4, ?5) "
+                                   "on conflict(number) do update set ranges = ranges + ?4, live_bytes = live_bytes + ?5");
+    for (const auto& o : shared->objects) {
+      auto held = chunks.take(o.number);
+      object.bind(1, std::int64_t(o.number))
+          .bind(2, byte_view(o.id.value().bytes))
+          .bind(3, std::int64_t(o.bytes))
+          .bind(4, held.ranges)
+          .bind(5, held.bytes)
+          .run();
+    }
+    chunks.finish();
   });
   if (!done) co_return failure(done.error());
   co_return std::vector<std::pair<topic_partition, offset>>(ends->begin(), ends->end());
 }
 
-awaitable<result<void, log_error>> sqlite_metastore::trim(std::uint64_t term, std::vector<metadata::index_trim> what) {
-  auto shared = std::make_shared<std::vector<metadata::index_trim>>(std::move(what));
-  return change_index(term, [shared](storage& s) {
-    for (const auto& t : *shared) {
-      place at(t.where);
-      std::vector<std::pair<std::int64_t, std::int64_t>> before;  // base and end
-      {
-        sqlite::statement read(s.db, "select base_offset, end_offset from range_chunks where topic_id = ? and partition = ? and base_offset < ?");
-        at.bind(read).bind(3, t.to.value());
-        while (read.step()) before.emplace_back(read.integer(0), read.integer(1));
+awaitable<result<void, log_error>> sqlite_metastore::trim(std::uint64_t term, std::vector<metadata::index_place> to) {
+  auto is_refused = std::make_shared<bool>(false);
+  auto done = co_await change_index(term, [is_refused, all = std::move(to)](storage& s) {
+    chunk_writer chunks(s.db);
+    std::vector<std::vector<metadata::range>> rests(all.size());  // all or nothing
+    sqlite::statement look(s.db, "select base_offset, first_object, ranges from range_chunks where topic_id = ? and partition = ? "
+                                 "and base_offset < ? order by base_offset");
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      auto [where, end] = all[i];
+      place at(where);
+      sqlite::scoped_reset again{look};
+      at.bind(look).bind(3, end.value());
+      while (look.step()) {
+        auto ranges = metadata::decode_ranges(offset(look.integer(0)), metadata::object_number(look.integer(1)), look.bytes(2));
+        *is_refused = !ranges || !rests[i].empty();
+        if (*is_refused) return;
+        auto stays = std::ranges::lower_bound(*ranges, end, {}, &metadata::range::base_offset);
+        *is_refused = std::prev(stays)->end_offset() > end;
+        if (*is_refused) return;
+        chunks.count(std::span(ranges->begin(), stays), -1);
+        rests[i].assign(stays, ranges->end());
       }
-      std::int64_t beyond = 0;
-      for (auto [base, end] : before) {
-        if (end > t.to.value()) beyond = end;
-        s.remove_chunk(at.topic, at.partition, base);
-      }
-      YAKS_CHECK(beyond == (t.rest.empty() ? 0 : t.rest.back().end_offset().value()), "a trim knows what it leaves of a chunk");
-      if (!t.rest.empty()) s.insert_chunk(at.topic, at.partition, t.rest);
-      sqlite::statement end(s.db, "insert into index_ends values(?, ?, ?3) on conflict do update set end_offset = max(end_offset, ?3)");
-      at.bind(end).bind(3, t.to.value()).run();
     }
+    sqlite::statement gone(s.db, "delete from range_chunks where topic_id = ? and partition = ? and base_offset < ?"),
+        move_end(s.db, "insert into index_ends values(?, ?, ?3) on conflict do update set end_offset = ?3 where end_offset < ?3");
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      place at(all[i].where);
+      at.bind(gone).bind(3, all[i].at.value()).run();
+      if (!rests[i].empty()) chunks.insert_uncounted(at, rests[i]);
+      at.bind(move_end).bind(3, all[i].at.value()).run();
+    }
+    chunks.finish();
   });
+  if (!done) co_return failure(done.error());
+  if (*is_refused) {
+    spdlog::error("a trim of the index in {}/metadata.db names a place inside a range, or a chunk is damaged", settings_.directory);
+    co_return failure(log_error::refused);
+  }
+  co_return result<void, log_error>{};
 }
 
 awaitable<result<bool, log_error>> sqlite_metastore::drop(std::uint64_t term, topic_id topic, std::size_t chunks_max) {
   auto all = std::make_shared<bool>(false);
-  auto done = co_await change_index(term, [all, topic, chunks_max](storage& s) {
+  auto is_refused = std::make_shared<bool>(false);
+  auto done = co_await change_index(term, [all, is_refused, topic, chunks_max](storage& s) {
     auto id = topic.value();
-    std::vector<std::pair<std::int64_t, std::int64_t>> some;
+    chunk_writer chunks(s.db);
+    std::vector<std::pair<place, std::vector<metadata::range>>> some;
     {
-      sqlite::statement read(s.db, "select partition, base_offset from range_chunks where topic_id = ? limit ?");
+      sqlite::statement read(s.db, "select partition, base_offset, first_object, ranges from range_chunks where topic_id = ? limit ?");
       read.bind(1, byte_view(id.bytes)).bind(2, std::int64_t(chunks_max));
-      while (read.step()) some.emplace_back(read.integer(0), read.integer(1));
+      while (read.step()) {
+        auto ranges = metadata::decode_ranges(offset(read.integer(1)), metadata::object_number(read.integer(2)), read.bytes(3));
+        *is_refused = !ranges;
+        if (*is_refused) return;
+        some.emplace_back(place({topic, partition_index(std::int32_t(read.integer(0)))}), std::move(*ranges));
+      }
     }
-    for (auto [partition, base] : some) s.remove_chunk(id, partition, base);
+    for (const auto& [at, ranges] : some) chunks.remove(at, ranges);
+    chunks.finish();
     *all = some.size() < chunks_max;
     if (*all) sqlite::statement(s.db, "delete from index_ends where topic_id = ?").bind(1, byte_view(id.bytes)).run();
   });
   if (!done) co_return failure(done.error());
+  if (*is_refused) {
+    spdlog::error("a chunk of the index in {}/metadata.db is damaged", settings_.directory);
+    co_return failure(log_error::refused);
+  }
   co_return *all;
 }
 
@@ -767,10 +819,12 @@ awaitable<result<void, log_error>> sqlite_metastore::replace(std::uint64_t term,
         .bind(2, byte_view(into.id.value().bytes))
         .bind(3, std::int64_t(into.bytes))
         .run();
+    chunk_writer chunks(s.db);
     for (const auto& c : changes) {
-      for (const auto& chunk : c.go) s.remove_chunk(c.at.topic, c.at.partition, chunk.front().base_offset.value());
-      for (const auto& chunk : c.come) s.insert_chunk(c.at.topic, c.at.partition, chunk);
+      for (const auto& chunk : c.go) chunks.remove(c.at, chunk);
+      for (const auto& chunk : c.come) chunks.insert(c.at, chunk);
     }
+    chunks.finish();
   });
   if (!done) co_return failure(done.error());
   if (*is_refused) {
@@ -920,6 +974,43 @@ awaitable<sqlite_metastore::ranges_found> sqlite_metastore::find(topic_partition
     where.bind(look).bind(3, at.value());
     if (look.step()) take(look.integer(0), look.integer(1), look.bytes(2));
   });
+}
+
+awaitable<result<metadata::oldest_ranges, log_error>> sqlite_metastore::find_oldest(std::vector<metadata::index_place> where) {
+  struct answers {
+    metadata::oldest_ranges found;
+    bool is_broken = false;
+  };
+  auto all = std::make_shared<answers>();
+  auto done = co_await run_job([all, where = std::move(where)](storage& s) {
+    sqlite::statement look(s.db, "select base_offset, first_object, ranges from range_chunks where topic_id = ? and partition = ? "
+                                 "and base_offset <= ?3 and end_offset > ?3 order by base_offset desc limit 1"),
+        object(s.db, "select id from objects where number = ?");
+    for (const auto& w : where) {
+      auto& chunk = all->found.chunks.emplace_back();
+      place at(w.where);
+      sqlite::scoped_reset again{look};
+      if (!at.bind(look).bind(3, w.at.value()).step()) continue;
+      auto ranges = metadata::decode_ranges(offset(look.integer(0)), metadata::object_number(look.integer(1)), look.bytes(2));
+      all->is_broken |= !ranges;
+      if (!ranges) return;
+      chunk = std::move(*ranges);
+      for (const auto& r : chunk) {
+        if (r.max_timestamp >= timestamp_ms(0) || all->found.untimed.contains(r.object)) continue;
+        sqlite::scoped_reset next{object};
+        object.bind(1, std::int64_t(r.object));
+        all->is_broken |= !object.step();
+        if (all->is_broken) return;
+        all->found.untimed[r.object] = object_id(uuid_of(object.bytes(0)));
+      }
+    }
+  });
+  if (!done) co_return failure(log_error::unavailable);
+  if (all->is_broken) {
+    spdlog::error("a chunk of the index in {}/metadata.db is damaged", settings_.directory);
+    co_return failure(log_error::refused);
+  }
+  co_return std::move(all->found);
 }
 
 awaitable<sqlite_metastore::ranges_found> sqlite_metastore::find_time(topic_partition where, offset from, timestamp_ms target) {

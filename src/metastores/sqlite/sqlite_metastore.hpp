@@ -68,10 +68,11 @@ class sqlite_metastore final : public metadata::metastore, private metadata::log
   using ranges_found = result<std::vector<metadata::indexed_range>, metadata::log_error>;
   awaitable<result<std::vector<std::pair<topic_partition, offset>>, metadata::log_error>> add(std::uint64_t term, metadata::index_write what) override;
   awaitable<ranges_found> find(topic_partition where, offset at) override;
+  awaitable<result<metadata::oldest_ranges, metadata::log_error>> find_oldest(std::vector<metadata::index_place> where) override;
   awaitable<ranges_found> find_time(topic_partition where, offset from, timestamp_ms target) override;
   awaitable<ranges_found> find_largest_time(topic_partition where, offset from) override;
   awaitable<result<void, metadata::log_error>> begin_term(std::uint64_t term) override;
-  awaitable<result<void, metadata::log_error>> trim(std::uint64_t term, std::vector<metadata::index_trim> what) override;
+  awaitable<result<void, metadata::log_error>> trim(std::uint64_t term, std::vector<metadata::index_place> to) override;
   awaitable<result<bool, metadata::log_error>> drop(std::uint64_t term, topic_id topic, std::size_t chunks_max) override;
   awaitable<result<void, metadata::log_error>> replace(std::uint64_t term, metadata::indexed_object into, std::vector<metadata::moved_ranges> parts) override;
   awaitable<result<metadata::index_page, metadata::log_error>> read(topic_partition where, offset from, std::size_t chunks_max) override;
