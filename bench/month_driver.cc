@@ -36,7 +36,7 @@ struct load {
   std::int32_t partitions = 10'000, touched = 100;
   std::uint32_t batch_bytes = 50'000, batch_records = 50;
   std::int64_t interval_ms = 1000;
-  std::int64_t days = 30, retention_days = 7;
+  std::int64_t days = 30, retention_days = 7, retention_interval_s = 10;
 };
 
 // Names and sizes of objects; only what is put here (snapshots) has bytes.
@@ -104,8 +104,8 @@ class installation {
         materializer_(rt_, store_, log_, office_, {}, metrics_),
         retention_(rt_, store_, log_, office_,
                    [ms = l.retention_days * 86'400'000](const metadata::topic&) { return upkeep::retention_limits{.ms = ms}; },
-                   {.interval = 10s}, metrics_),
-        reclaimer_(rt_, store_, log_, bucket_, office_, {.totals_interval = 1h}, metrics_),
+                   {.interval = std::chrono::seconds(l.retention_interval_s)}, metrics_),
+        reclaimer_(rt_, store_, log_, bucket_, office_, {}, metrics_),
         sweeper_(rt_, store_, log_, bucket_, office_, {}, metrics_),
         tasks_(rt_.executor()) {}
 
@@ -202,6 +202,7 @@ int main(int argc, char** argv) {
   app.add_option("--directory", directory, "for the metadata; memory is faster")->required();
   app.add_option("--days", l.days, "that pass")->capture_default_str();
   app.add_option("--retention-days", l.retention_days, "that records are kept")->capture_default_str();
+  app.add_option("--retention-interval-s", l.retention_interval_s, "between looks at what is too old")->capture_default_str();
   app.add_option("--partitions", l.partitions, "in all")->capture_default_str();
   app.add_option("--touched", l.touched, "partitions in each object")->capture_default_str();
   app.add_option("--interval-ms", l.interval_ms, "between objects")->capture_default_str();

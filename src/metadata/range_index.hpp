@@ -77,7 +77,7 @@ struct object_totals {
   sum live;      // the index or the state refers to them
   sum waiting;   // nobody does: they go after the grace
   sum merged;    // of the live ones, those made of ranges of others
-  timestamp_ms oldest_waiting = no_timestamp;  // since when
+  timestamp_ms oldest_waiting = no_timestamp;  // when the first of those that wait was retired
 };
 
 // Beside the ranges, the index counts how many of them lie in each object. Whatever changes chunks changes these counts in the
@@ -126,6 +126,9 @@ class range_index {
   virtual awaitable<result<void, log_error>> forget(std::uint64_t term, std::vector<object_number> objects) = 0;
   // Which of these the index knows, whatever it thinks of them.
   virtual awaitable<result<std::vector<object_id>, log_error>> known_objects(std::vector<object_id> which) = 0;
+  // Kept with each change, in its transaction: nothing is counted here, and nothing is a little late. Real stores keep them in a row
+  // that everybody who changes objects changes. That costs no concurrency, for changes are made in a term, one after the other: who
+  // makes one has locked the term's row before it, and waits for nobody at this one.
   virtual awaitable<result<object_totals, log_error>> totals() = 0;
 };
 }  // namespace yaks::metadata

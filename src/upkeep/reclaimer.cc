@@ -58,10 +58,8 @@ awaitable<void> reclaimer::run() {
       if (deleted && *deleted < settings_.keys_max) next_delete = rt_.now() + std::min<duration>(settings_.grace / 10 + 1ms, 5s);
     }
     if (is_done && rt_.now() >= next_totals) {
-      auto begun = rt_.now();
       co_await look_at_totals();
-      // The store counts all of its objects: where these are millions, that takes seconds.
-      next_totals = rt_.now() + std::max<duration>(settings_.totals_interval, 200 * (rt_.now() - begun));
+      next_totals = rt_.now() + settings_.totals_interval;
     }
     failures = is_done ? 0 : failures + 1;
     if (!is_done) failures_.add();

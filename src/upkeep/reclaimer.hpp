@@ -35,7 +35,7 @@ struct reclaimer_settings {
   std::size_t chunks_max = 200;     // of a deleted topic, in one write
   std::size_t objects_max = 10'000;  // released in one round
   std::size_t keys_max = 1000;      // in one delete
-  duration totals_interval = 15s;   // of the metrics that count objects; longer where counting takes longer than 75 ms
+  duration totals_interval = 15s;   // of the metrics that count objects
 };
 
 class reclaimer {

@@ -818,6 +818,72 @@ create or replace view yaks.topic_bytes_per_day as
   group by 1, 2, 3;
 comment on view yaks.topic_bytes_per_day is 'Bytes and records by UTC day of arrival, of what is in the index: the newest minutes are not yet. Of merged ones, by their newest timestamp.';
 )sql",
+    // 11: sums over all objects, kept by whatever changes one. By triggers, so that agents of before keep them too. All changes are made
+    // in a term (in_term), whose row they lock first, one after the other: the one row of sums holds nobody up who does not wait already.
+    R"sql(
+lock table yaks.objects in share row exclusive mode;
+create table yaks.object_sums (
+  log_id integer primary key,
+  live_objects bigint not null, live_bytes bigint not null, waiting_objects bigint not null, waiting_bytes bigint not null,
+  merged_objects bigint not null, merged_bytes bigint not null
+) with (fillfactor = 10);
+comment on table yaks.object_sums is 'Of yaks.objects: those that something refers to, of these the merged ones, and those that wait to be deleted.';
+insert into yaks.object_sums
+  select l.log_id,
+         count(o.number) filter (where not (o.released and o.ranges = 0)),
+         coalesce(sum(o.bytes) filter (where not (o.released and o.ranges = 0)), 0),
+         count(o.number) filter (where o.released and o.ranges = 0),
+         coalesce(sum(o.bytes) filter (where o.released and o.ranges = 0), 0),
+         count(o.number) filter (where o.merged and not (o.released and o.ranges = 0)),
+         coalesce(sum(o.bytes) filter (where o.merged and not (o.released and o.ranges = 0)), 0)
+  from yaks.upkeep l left join yaks.objects o using (log_id) group by l.log_id;
+
+create function yaks.add_sums(p_log_id integer, p_live_objects numeric, p_live_bytes numeric, p_waiting_objects numeric,
+                              p_waiting_bytes numeric, p_merged_objects numeric, p_merged_bytes numeric)
+returns void language plpgsql volatile as $function$
+begin
+  -- Most changes only count ranges.
+  if (p_live_objects, p_live_bytes, p_waiting_objects, p_waiting_bytes, p_merged_objects, p_merged_bytes) <> (0, 0, 0, 0, 0, 0) then
+    update yaks.object_sums set
+      live_objects = live_objects + p_live_objects, live_bytes = live_bytes + p_live_bytes,
+      waiting_objects = waiting_objects + p_waiting_objects, waiting_bytes = waiting_bytes + p_waiting_bytes,
+      merged_objects = merged_objects + p_merged_objects, merged_bytes = merged_bytes + p_merged_bytes
+    where log_id = p_log_id;
+  end if;
+end
+$function$;
+create function yaks.sum_objects_that_came() returns trigger language plpgsql volatile as $function$
+begin
+  perform yaks.add_sums(o.log_id, sum(o.sign * (1 - o.gone)), sum(o.sign * (1 - o.gone) * o.bytes), sum(o.sign * o.gone),
+                        sum(o.sign * o.gone * o.bytes), sum(o.sign * (1 - o.gone) * o.merged), sum(o.sign * (1 - o.gone) * o.merged * o.bytes))
+  from (select 1 as sign, log_id, bytes, (released and ranges = 0)::integer as gone, merged::integer as merged from came) o group by o.log_id;
+  return null;
+end
+$function$;
+create function yaks.sum_objects_that_went() returns trigger language plpgsql volatile as $function$
+begin
+  perform yaks.add_sums(o.log_id, sum(o.sign * (1 - o.gone)), sum(o.sign * (1 - o.gone) * o.bytes), sum(o.sign * o.gone),
+                        sum(o.sign * o.gone * o.bytes), sum(o.sign * (1 - o.gone) * o.merged), sum(o.sign * (1 - o.gone) * o.merged * o.bytes))
+  from (select -1 as sign, log_id, bytes, (released and ranges = 0)::integer as gone, merged::integer as merged from went) o group by o.log_id;
+  return null;
+end
+$function$;
+create function yaks.sum_objects_that_changed() returns trigger language plpgsql volatile as $function$
+begin
+  perform yaks.add_sums(o.log_id, sum(o.sign * (1 - o.gone)), sum(o.sign * (1 - o.gone) * o.bytes), sum(o.sign * o.gone),
+                        sum(o.sign * o.gone * o.bytes), sum(o.sign * (1 - o.gone) * o.merged), sum(o.sign * (1 - o.gone) * o.merged * o.bytes))
+  from (select 1 as sign, log_id, bytes, (released and ranges = 0)::integer as gone, merged::integer as merged from came
+        union all select -1 as sign, log_id, bytes, (released and ranges = 0)::integer as gone, merged::integer as merged from went) o group by o.log_id;
+  return null;
+end
+$function$;
+create trigger objects_come after insert on yaks.objects referencing new table as came
+  for each statement execute function yaks.sum_objects_that_came();
+create trigger objects_go after delete on yaks.objects referencing old table as went
+  for each statement execute function yaks.sum_objects_that_went();
+create trigger objects_change after update on yaks.objects referencing old table as went new table as came
+  for each statement execute function yaks.sum_objects_that_changed();
+)sql",
 };
 static_assert(metadata::tail_bytes_max == 4194304, "the functions above say the same");
 

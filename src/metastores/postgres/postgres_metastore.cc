@@ -248,15 +248,11 @@ awaitable<void> postgres_metastore::set_up_indexer(connection& on) {
                 "and retired_seq <= $2 and retired_ms < $3 order by retired_seq limit $4");
   co_await must(on, "prepare forget_objects as select yaks.forget_objects($1, $2, $3::bigint[])");
   co_await must(on, "prepare known_objects as select id from yaks.objects where log_id = $1 and id = any($2::uuid[])");
-  // Everything, or what is gone: the latter has an index, the former is read once in a while.
   co_await must(
       on,
-      "prepare totals as select count(*), coalesce(sum(bytes), 0)::bigint, count(*) filter (where released and ranges "
-      "= 0), "
-      "coalesce(sum(bytes) filter (where released and ranges = 0), 0)::bigint, coalesce(min(retired_ms), -1)::bigint, "
-      "count(*) filter (where merged and not (released and ranges = 0)), "
-      "coalesce(sum(bytes) filter (where merged and not (released and ranges = 0)), 0)::bigint "
-      "from yaks.objects where log_id = $1");
+      "prepare totals as select s.live_objects, s.live_bytes, s.waiting_objects, s.waiting_bytes, s.merged_objects, s.merged_bytes, "
+      "coalesce((select o.retired_ms from yaks.objects o where o.log_id = $1 and o.released and o.ranges = 0 and o.retired_seq is not null "
+      "order by o.retired_seq limit 1), -1) from yaks.object_sums s where s.log_id = $1");
   co_await must(
       on,
       "prepare find_chunk as select base_offset, first_object, ranges from yaks.range_chunks where log_id = $1 and "
@@ -866,13 +862,9 @@ awaitable<result<metadata::object_totals, log_error>> postgres_metastore::totals
   with.int32(log_id);
   auto got = co_await change_index("totals", std::move(with), "sum up objects");
   if (!got) co_return failure(got.error());
-  metadata::object_totals all;
-  all.waiting = {std::uint64_t(got->int64(0, 2)), std::uint64_t(got->int64(0, 3))};
-  all.live = {std::uint64_t(got->int64(0, 0)) - all.waiting.objects,
-              std::uint64_t(got->int64(0, 1)) - all.waiting.bytes};
-  all.oldest_waiting = timestamp_ms(got->int64(0, 4));
-  all.merged = {std::uint64_t(got->int64(0, 5)), std::uint64_t(got->int64(0, 6))};
-  co_return all;
+  if (got->row_count() == 0) co_return failure(log_error::refused);
+  auto sum = [&](int column) { return metadata::object_totals::sum{std::uint64_t(got->int64(0, column)), std::uint64_t(got->int64(0, column + 1))}; };
+  co_return metadata::object_totals{.live = sum(0), .waiting = sum(2), .merged = sum(4), .oldest_waiting = timestamp_ms(got->int64(0, 6))};
 }
 
 awaitable<postgres_metastore::ranges_found> postgres_metastore::found_chunk(const char* prepared, parameters with) {

@@ -168,6 +168,31 @@ TEST_F(postgres_store, agents_that_start_together_migrate_once) {
   for (auto& cluster : clusters) EXPECT_EQ(cluster, clusters[0]);
 }
 
+TEST_F(postgres_store, a_database_of_before_gets_the_sums_of_its_objects) {
+  with_store([](postgres_metastore& opened) -> awaitable<void> {
+    metadata::metastore& store = opened;
+    metadata::range one{.base_offset = offset(0), .object = 1, .bytes = 50, .record_count = 10, .batch_count = 1, .max_timestamp = timestamp_ms(1)};
+    metadata::index_write w{{{{topic_id(uuid::v4(1, 1)), partition_index(0)}, {one}}}, {{1, object_id(uuid::v7(1, 1, 1)), 100}}};
+    EXPECT_TRUE(co_await store.index().add(1, w));
+    std::vector<metadata::indexed_object> gone{{2, object_id(uuid::v7(2, 2, 2)), 30}, {3, object_id(uuid::v7(3, 3, 3)), 4}};
+    EXPECT_TRUE(co_await store.index().release(1, gone));
+    EXPECT_TRUE(co_await store.index().retire(1, log_sequence(1), timestamp_ms(77)));
+  });
+  rt_.context().restart();
+  for (const char* trigger : {"objects_come", "objects_go", "objects_change"})
+    database_->sql(std::string("drop trigger ") + trigger + " on yaks.objects");
+  for (const char* function : {"sum_objects_that_came", "sum_objects_that_went", "sum_objects_that_changed", "add_sums"})
+    database_->sql(std::string("drop function yaks.") + function);
+  database_->sql("drop table yaks.object_sums");
+  database_->sql("update yaks.schema_version set version = 10");
+  with_store([](postgres_metastore& opened) -> awaitable<void> {
+    metadata::metastore& store = opened;
+    auto totals = co_await store.index().totals();
+    EXPECT_TRUE(totals && totals->live.objects == 1 && totals->live.bytes == 100 && totals->waiting.objects == 2 && totals->waiting.bytes == 34);
+    EXPECT_TRUE(totals && totals->oldest_waiting == timestamp_ms(77) && totals->merged.objects == 0);
+  });
+}
+
 TEST_F(postgres_store, says_what_is_wrong_with_the_connection) {
   auto good = settings_;
   settings_.password = "wrong";

@@ -80,6 +80,39 @@ constexpr const char* migrations[] = {
        insert into upkeep values(0);)",
     R"(alter table objects add column live_bytes integer not null default 0;
        alter table objects add column merged integer not null default 0;)",
+    // The sums of object_totals, kept by whatever changes a row of an object. Its bytes and whether it is merged never change.
+    R"(create table object_sums(live_objects integer not null, live_bytes integer not null, waiting_objects integer not null,
+                                waiting_bytes integer not null, merged_objects integer not null, merged_bytes integer not null);
+       insert into object_sums
+         select coalesce(sum(not gone), 0), coalesce(sum(bytes * not gone), 0), coalesce(sum(gone), 0), coalesce(sum(bytes * gone), 0),
+                coalesce(sum(merged * not gone), 0), coalesce(sum(bytes * merged * not gone), 0)
+         from (select bytes, merged, released = 1 and ranges = 0 as gone from objects);
+       create trigger object_comes after insert on objects when not (new.released = 1 and new.ranges = 0) begin
+         update object_sums set live_objects = live_objects + 1, live_bytes = live_bytes + new.bytes,
+                                merged_objects = merged_objects + new.merged, merged_bytes = merged_bytes + new.bytes * new.merged;
+       end;
+       create trigger object_comes_gone after insert on objects when new.released = 1 and new.ranges = 0 begin
+         update object_sums set waiting_objects = waiting_objects + 1, waiting_bytes = waiting_bytes + new.bytes;
+       end;
+       create trigger object_goes after update of ranges, released on objects
+         when new.released = 1 and new.ranges = 0 and not (old.released = 1 and old.ranges = 0) begin
+         update object_sums set live_objects = live_objects - 1, live_bytes = live_bytes - new.bytes,
+                                waiting_objects = waiting_objects + 1, waiting_bytes = waiting_bytes + new.bytes,
+                                merged_objects = merged_objects - new.merged, merged_bytes = merged_bytes - new.bytes * new.merged;
+       end;
+       create trigger object_returns after update of ranges, released on objects
+         when old.released = 1 and old.ranges = 0 and not (new.released = 1 and new.ranges = 0) begin
+         update object_sums set live_objects = live_objects + 1, live_bytes = live_bytes + new.bytes,
+                                waiting_objects = waiting_objects - 1, waiting_bytes = waiting_bytes - new.bytes,
+                                merged_objects = merged_objects + new.merged, merged_bytes = merged_bytes + new.bytes * new.merged;
+       end;
+       create trigger object_is_forgotten after delete on objects when old.released = 1 and old.ranges = 0 begin
+         update object_sums set waiting_objects = waiting_objects - 1, waiting_bytes = waiting_bytes - old.bytes;
+       end;
+       create trigger object_is_lost after delete on objects when not (old.released = 1 and old.ranges = 0) begin
+         update object_sums set live_objects = live_objects - 1, live_bytes = live_bytes - old.bytes,
+                                merged_objects = merged_objects - old.merged, merged_bytes = merged_bytes - old.bytes * old.merged;
+       end;)",
 };
 constexpr std::int64_t schema_version = std::size(migrations);
 
@@ -924,13 +957,15 @@ awaitable<result<std::vector<object_id>, log_error>> sqlite_metastore::known_obj
 awaitable<result<metadata::object_totals, log_error>> sqlite_metastore::totals() {
   auto all = std::make_shared<metadata::object_totals>();
   auto done = co_await run_job([all](storage& s) {
-    sqlite::statement read(s.db, "select released = 1 and ranges = 0, count(*), sum(bytes), coalesce(min(retired_ms), -1), sum(merged), "
-                                 "sum(bytes * merged) from objects group by 1");
-    while (read.step()) {
-      if (read.integer(0) == 0) all->merged = {std::uint64_t(read.integer(4)), std::uint64_t(read.integer(5))};
-      (read.integer(0) == 1 ? all->waiting : all->live) = {std::uint64_t(read.integer(1)), std::uint64_t(read.integer(2))};
-      if (read.integer(0) == 1) all->oldest_waiting = timestamp_ms(read.integer(3));
-    }
+    sqlite::statement read(s.db, "select live_objects, live_bytes, waiting_objects, waiting_bytes, merged_objects, merged_bytes from object_sums");
+    if (!read.step()) throw database_error(SQLITE_CORRUPT, "the sums of objects are missing");
+    auto sum = [&](int column) { return metadata::object_totals::sum{std::uint64_t(read.integer(column)), std::uint64_t(read.integer(column + 1))}; };
+    all->live = sum(0);
+    all->waiting = sum(2);
+    all->merged = sum(4);
+    sqlite::statement oldest(s.db, "select retired_ms from objects where released = 1 and ranges = 0 and retired_seq is not null "
+                                   "order by retired_seq limit 1");
+    if (oldest.step()) all->oldest_waiting = timestamp_ms(oldest.integer(0));
   });
   if (!done) co_return failure(log_error::unavailable);
   co_return *all;

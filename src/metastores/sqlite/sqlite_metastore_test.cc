@@ -39,6 +39,17 @@ class sqlite_store : public testing::Test {
     rt_.context().restart();
     return what;
   }
+  // Opens a store, runs the test's part, closes it.
+  void with_store(std::function<awaitable<void>(metadata::metastore&)> part) {
+    auto body = [&]() -> awaitable<void> {
+      sqlite_metastore store(rt_, metrics_, {.directory = directory_});
+      co_await store.open();
+      co_await part(store);
+      co_await store.close();
+    };
+    rt_.run(body());
+    rt_.context().restart();
+  }
   std::string directory_;
   real_runtime rt_;
   metrics::registry metrics_;
@@ -66,6 +77,29 @@ TEST_F(sqlite_store, refuses_a_newer_schema) {
     db.execute("update schema_version set version = version + 1");
   }
   EXPECT_THAT(failure_of_open(directory_), testing::HasSubstr("newer yaks"));
+}
+
+TEST_F(sqlite_store, a_database_of_before_gets_the_sums_of_its_objects) {
+  with_store([](metadata::metastore& store) -> awaitable<void> {
+    metadata::range one{.base_offset = offset(0), .object = 1, .bytes = 50, .record_count = 10, .batch_count = 1, .max_timestamp = timestamp_ms(1)};
+    metadata::index_write w{{{{topic_id(uuid::v4(1, 1)), partition_index(0)}, {one}}}, {{1, object_id(uuid::v7(1, 1, 1)), 100}}};
+    EXPECT_TRUE(co_await store.index().add(1, w));
+    std::vector<metadata::indexed_object> gone{{2, object_id(uuid::v7(2, 2, 2)), 30}, {3, object_id(uuid::v7(3, 3, 3)), 4}};
+    EXPECT_TRUE(co_await store.index().release(1, gone));
+    EXPECT_TRUE(co_await store.index().retire(1, log_sequence(1), timestamp_ms(77)));
+  });
+  {
+    sqlite::database db(directory_ + "/metadata.db");
+    for (const char* trigger : {"object_comes", "object_comes_gone", "object_goes", "object_returns", "object_is_forgotten", "object_is_lost"})
+      db.execute((std::string("drop trigger ") + trigger).c_str());
+    db.execute("drop table object_sums");
+    db.execute("update schema_version set version = 6");
+  }
+  with_store([](metadata::metastore& store) -> awaitable<void> {
+    auto totals = co_await store.index().totals();
+    EXPECT_TRUE(totals && totals->live.objects == 1 && totals->live.bytes == 100 && totals->waiting.objects == 2 && totals->waiting.bytes == 34);
+    EXPECT_TRUE(totals && totals->oldest_waiting == timestamp_ms(77) && totals->merged.objects == 0);
+  });
 }
 
 TEST_F(sqlite_store, a_full_disk_loses_nothing_and_room_ends_it) {
