@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "handlers/handlers.hpp"
 #include "handlers/topics.hpp"
@@ -144,7 +145,7 @@ awaitable<std::vector<verdict>> alter(services& s, std::vector<wanted_changes> a
   std::vector<metadata::alter_topic_configs> for_topics;
   std::vector<metadata::alter_group_configs> for_groups;
   std::vector<std::size_t> places_of_topics, places_of_groups;
-  for (std::size_t i = 0; i < all.size(); ++i) {
+  auto judge = [&](std::size_t i) {
     const auto& w = all[i];
     auto& out = verdicts[i];
     if (times_named[{w.resource_type, w.resource_name}] > 1) {
@@ -180,17 +181,26 @@ awaitable<std::vector<verdict>> alter(services& s, std::vector<wanted_changes> a
     } else {
       out = {error_code::invalid_request, "only the settings of topics and groups can be changed here"};
     }
-  }
+  };
+  for (std::size_t i = 0; i < all.size(); ++i) judge(i);
   if (only_validate) co_return verdicts;
   auto deadline = arrived + patience;
-  auto run = [&](auto commands, const std::vector<std::size_t>& places) -> awaitable<void> {
-    if (commands.empty()) co_return;
-    auto outcomes = co_await submit_until(s, std::move(commands), deadline);
-    for (std::size_t i = 0; i < places.size(); ++i)
-      verdicts[places[i]].code = outcomes ? code_of((*outcomes)[i]) : error_code::request_timed_out;
-  };
-  co_await run(std::move(for_topics), places_of_topics);
-  co_await run(std::move(for_groups), places_of_groups);
+  while (!for_topics.empty()) {
+    auto places = std::exchange(places_of_topics, {});
+    auto outcomes = co_await submit_until(s, std::exchange(for_topics, {}), deadline);
+    for (std::size_t n = 0; n < places.size(); ++n) {
+      auto i = places[n];
+      verdicts[i].code = outcomes ? code_of((*outcomes)[n]) : error_code::request_timed_out;
+      if (!outcomes || !(*outcomes)[n] || !has_newer_topic(s, all[i].resource_name, (*outcomes)[n]->error)) continue;
+      verdicts[i] = {};
+      judge(i);  // what changes is another matter where another topic has been set up
+    }
+  }
+  if (!for_groups.empty()) {
+    auto outcomes = co_await submit_until(s, std::move(for_groups), deadline);
+    for (std::size_t n = 0; n < places_of_groups.size(); ++n)
+      verdicts[places_of_groups[n]].code = outcomes ? code_of((*outcomes)[n]) : error_code::request_timed_out;
+  }
   co_return verdicts;
 }
 

@@ -121,6 +121,36 @@ TEST(alter_configs, replaces_everything_in_every_version) {
   });
 }
 
+// What is set is judged by the settings that the new one has.
+TEST(alter_configs, of_a_topic_that_was_made_again_meanwhile_are_those_of_the_new_one) {
+  broker_world w;
+  w.play([&]() -> awaitable<void> {
+    auto old = co_await w.make_topic("t");
+    w.make_again_before_next_append("t", 1, {{"cleanup.policy", "compact"}, {"segment.ms", "7000"}}, 3);
+    auto i = co_await w.ask(1, changing(a_topic, "t", {{"retention.ms", set, "5"}, {"cleanup.policy", append, "delete"}}));
+    EXPECT_EQ(i.responses[0].error_code, error_code::none);
+    EXPECT_FALSE(i.responses[0].error_message);
+    EXPECT_NE(w.replica.current().find_topic("t")->id, old.topic);
+    EXPECT_EQ(co_await value_of(w, a_topic, "t", "retention.ms"), "5");
+    EXPECT_EQ(co_await value_of(w, a_topic, "t", "cleanup.policy"), "compact,delete");
+    EXPECT_EQ(co_await value_of(w, a_topic, "t", "segment.ms"), "7000");
+
+    w.make_again_before_next_append("t", 1, {{"segment.ms", "8000"}});
+    wire::alter_configs_request r;
+    r.resources.push_back({a_topic, "t", {{"retention.ms", "6"}}});
+    auto a = co_await w.ask(2, r);
+    EXPECT_EQ(a.responses[0].error_code, error_code::none);
+    EXPECT_EQ(co_await value_of(w, a_topic, "t", "retention.ms"), "6");
+    EXPECT_EQ(co_await value_of(w, a_topic, "t", "segment.ms"), "604800000");
+
+    // The new one has it already: nothing is left to do.
+    w.make_again_before_next_append("t", 1, {{"retention.ms", "9"}});
+    i = co_await w.ask(1, changing(a_topic, "t", {{"retention.ms", set, "9"}}));
+    EXPECT_EQ(i.responses[0].error_code, error_code::none);
+    EXPECT_EQ(co_await value_of(w, a_topic, "t", "retention.ms"), "9");
+  });
+}
+
 TEST(alter_configs, groups_have_settings_before_they_exist) {
   broker_world w;
   w.play([&]() -> awaitable<void> {

@@ -15,41 +15,51 @@ awaitable<wire::create_partitions_response> create_partitions(services& s, const
   std::map<std::string_view, int> times_named;
   for (const auto& t : request.topics) ++times_named[t.name];
   wire::create_partitions_response answer;
-  std::vector<metadata::create_partitions> commands;
-  std::vector<std::size_t> places;
+  std::vector<std::size_t> open;  // places in the request that there is no verdict on
   for (const auto& t : request.topics) {
-    auto& out = answer.results.emplace_back();
-    out.name = t.name;
-    auto refuse = [&](error_code code, std::string text) {
-      out.error_code = code;
-      out.error_message = std::move(text);
-    };
-    const auto* topic = s.log.current().find_topic(t.name);
-    if (!is_current) {
-      refuse(error_code::request_timed_out, "the metadata log cannot be read at the moment");
-    } else if (times_named[t.name] > 1) {
-      refuse(error_code::invalid_request, "the request names this topic more than once");
-    } else if (!topic) {
-      refuse(error_code::unknown_topic_or_partition, "This server does not host this topic-partition.");
-    } else if (auto now = std::int32_t(topic->partitions.size()); t.count <= now) {
-      refuse(error_code::invalid_partitions,
-             t.count == now ? fmt::format("Topic already has {} partition(s).", now)
-                            : fmt::format("The topic {} currently has {} partition(s); {} would not be an increase.", t.name, now, t.count));
-    } else if (t.count > partitions_per_topic_max) {
-      refuse(error_code::invalid_partitions, fmt::format("a topic has at most {} partitions", partitions_per_topic_max));
-    } else if (t.assignments && t.assignments->size() != std::size_t(t.count - now)) {
-      refuse(error_code::invalid_replica_assignment,
-             fmt::format("{} partitions are added, and {} are assigned", t.count - now, t.assignments->size()));
-    } else if (!request.validate_only) {
-      places.push_back(answer.results.size() - 1);
-      commands.push_back({topic->id, t.count});
+    open.push_back(answer.results.size());
+    answer.results.emplace_back().name = t.name;
+  }
+  while (!open.empty()) {
+    std::vector<metadata::create_partitions> commands;
+    std::vector<std::size_t> places;
+    for (auto i : open) {
+      const auto& t = request.topics[i];
+      auto& out = answer.results[i];
+      auto refuse = [&](error_code code, std::string text) {
+        out.error_code = code;
+        out.error_message = std::move(text);
+      };
+      const auto* topic = s.log.current().find_topic(t.name);
+      if (!is_current) {
+        refuse(error_code::request_timed_out, "the metadata log cannot be read at the moment");
+      } else if (times_named[t.name] > 1) {
+        refuse(error_code::invalid_request, "the request names this topic more than once");
+      } else if (!topic) {
+        refuse(error_code::unknown_topic_or_partition, "This server does not host this topic-partition.");
+      } else if (auto now = std::int32_t(topic->partitions.size()); t.count <= now) {
+        refuse(error_code::invalid_partitions,
+               t.count == now ? fmt::format("Topic already has {} partition(s).", now)
+                              : fmt::format("The topic {} currently has {} partition(s); {} would not be an increase.", t.name, now, t.count));
+      } else if (t.count > partitions_per_topic_max) {
+        refuse(error_code::invalid_partitions, fmt::format("a topic has at most {} partitions", partitions_per_topic_max));
+      } else if (t.assignments && t.assignments->size() != std::size_t(t.count - now)) {
+        refuse(error_code::invalid_replica_assignment,
+               fmt::format("{} partitions are added, and {} are assigned", t.count - now, t.assignments->size()));
+      } else if (!request.validate_only) {
+        places.push_back(i);
+        commands.push_back({topic->id, t.count});
+      }
+    }
+    open.clear();
+    if (commands.empty()) break;
+    auto outcomes = co_await submit_until(s, std::move(commands), answer_by(context, request.timeout_ms));
+    for (std::size_t n = 0; n < places.size(); ++n) {
+      auto& out = answer.results[places[n]];
+      out.error_code = outcomes ? code_of((*outcomes)[n]) : error_code::request_timed_out;
+      if (outcomes && (*outcomes)[n] && has_newer_topic(s, out.name, (*outcomes)[n]->error)) open.push_back(places[n]);
     }
   }
-  if (commands.empty()) co_return answer;
-  auto outcomes = co_await submit_until(s, std::move(commands), answer_by(context, request.timeout_ms));
-  if (!outcomes)
-    for (auto i : places) answer.results[i].error_code = error_code::request_timed_out;
-  for (std::size_t i = 0; outcomes && i < outcomes->size(); ++i) answer.results[places[i]].error_code = code_of((*outcomes)[i]);
   co_return answer;
 }
 }  // namespace yaks::handlers

@@ -64,8 +64,8 @@ awaitable<wire::delete_records_response> delete_records(services& s, const wire:
   for (std::size_t i = 0; i < places.size(); ++i) {
     auto& out = answer.topics[places[i].first].partitions[places[i].second];
     out.error_code = outcomes ? code_of_move((*outcomes)[i]) : error_code::request_timed_out;
-    // The name is that of a newer topic, of which this agent had not heard when it was asked.
-    if (out.error_code == error_code::unknown_topic_or_partition && s.log.current().find_topic(answer.topics[places[i].first].name))
+    // Not deleted there: the offset may have been meant for the one before.
+    if (outcomes && (*outcomes)[i] && has_newer_topic(s, answer.topics[places[i].first].name, (*outcomes)[i]->error))
       out.error_code = error_code::not_leader_or_follower;
     if (out.error_code == error_code::none) out.low_watermark = (*outcomes)[i]->log_start.value();
   }

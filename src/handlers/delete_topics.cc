@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "handlers/handlers.hpp"
 #include "handlers/topics.hpp"
@@ -47,21 +48,20 @@ awaitable<wire::delete_topics_response> delete_topics(services& s, const wire::d
     places.push_back(answer.responses.size() - 1);
     commands.push_back({topic->id});
   }
-  if (commands.empty()) co_return answer;
-  auto outcomes = co_await submit_until(s, commands, answer_by(context, request.timeout_ms));
-  for (std::size_t i = 0; i < places.size(); ++i) {
-    auto& out = answer.responses[places[i]];
-    out.error_code = outcomes ? code_of((*outcomes)[i]) : error_code::request_timed_out;
-    // This agent knew an older topic of that name, which was deleted and made again elsewhere: the entry brought it up
-    // to date.
-    const auto& w = wanted[places[i]];
-    const auto* newer =
-        outcomes && w.name && out.error_code == error_code::unknown_topic_or_partition ? find(s, w) : nullptr;
-    if (!newer) continue;
-    out.topic_id = newer->id.value();
-    auto again = co_await submit_until(s, std::vector<metadata::delete_topic>{{newer->id}},
-                                       answer_by(context, request.timeout_ms));
-    out.error_code = again ? code_of(again->front()) : error_code::request_timed_out;
+  while (!commands.empty()) {
+    auto asked = std::exchange(places, {});
+    auto outcomes = co_await submit_until(s, std::exchange(commands, {}), answer_by(context, request.timeout_ms));
+    for (std::size_t n = 0; n < asked.size(); ++n) {
+      auto i = asked[n];
+      auto& out = answer.responses[i];
+      out.error_code = outcomes ? code_of((*outcomes)[n]) : error_code::request_timed_out;
+      if (!wanted[i].name && out.error_code == error_code::unknown_topic_or_partition) out.error_code = error_code::unknown_topic_id;
+      if (!outcomes || !(*outcomes)[n] || !wanted[i].name || !has_newer_topic(s, *wanted[i].name, (*outcomes)[n]->error)) continue;
+      const auto* newer = find(s, wanted[i]);
+      out.topic_id = newer->id.value();
+      places.push_back(i);
+      commands.push_back({newer->id});
+    }
   }
   co_return answer;
 }

@@ -104,6 +104,55 @@ TEST_F(offsets, refusals) {
   });
 }
 
+// By its name, the topic is the one that the log knows when the commit is in it; by its id, the one that was meant.
+TEST_F(offsets, of_a_topic_that_was_made_again_meanwhile) {
+  w.play([&]() -> awaitable<void> {
+    for (std::int16_t v = 2; v <= 10; ++v) {
+      auto old = co_await w.make_topic("t", 2);
+      co_await w.make_topic("other");
+      auto r = commit(v, "g", 0, 5);
+      r.topics[0].partitions.push_back({.partition_index = 1, .committed_offset = 6});
+      r.topics.push_back({.partitions = {{.partition_index = 0, .committed_offset = 7}}});
+      r.topics[1].name = "other";
+      r.topics[1].topic_id = w.id_of("other");
+      w.make_again_before_next_append("t", 1, {}, 3);
+      auto a = co_await w.ask(v, r);
+      EXPECT_EQ(a.topics[0].partitions[0].error_code, v >= 10 ? error_code::unknown_topic_id : error_code::none) << v;
+      EXPECT_EQ(a.topics[0].partitions[1].error_code, v >= 10 ? error_code::unknown_topic_id : error_code::unknown_topic_or_partition)
+          << v;  // the new one has one partition
+      EXPECT_EQ(a.topics[1].partitions[0].error_code, error_code::none) << v;
+      EXPECT_NE(w.id_of("t"), old.topic.value());
+      EXPECT_EQ(co_await read(9, "g", 0), (found{{0, v >= 10 ? -1 : 5, ""}})) << v;
+      for (std::string name : {"t", "other"}) (void)co_await w.replica.submit(metadata::delete_topic{topic_id(w.id_of(name))});
+    }
+  });
+}
+
+TEST_F(offsets, of_a_topic_that_was_made_again_meanwhile_are_deleted) {
+  w.play([&]() -> awaitable<void> {
+    co_await w.make_topic("t", 2);
+    co_await w.make_topic("other");
+    auto c = commit(9, "g", 0, 7);
+    c.topics[0].name = "other";
+    EXPECT_EQ((co_await w.ask(9, c)).topics[0].partitions[0].error_code, error_code::none);
+    w.make_again_before_next_append("t", 1, {}, 3);
+    wire::offset_delete_request r{.group_id = "g"};
+    r.topics = {{.name = "t", .partitions = {{0}, {1}}}, {.name = "other", .partitions = {{0}}}};
+    auto a = co_await w.ask(0, r);
+    EXPECT_EQ(a.error_code, error_code::none);
+    EXPECT_EQ(a.topics[0].partitions[0].error_code, error_code::none);
+    EXPECT_EQ(a.topics[0].partitions[1].error_code, error_code::unknown_topic_or_partition);
+    EXPECT_EQ(a.topics[1].partitions[0].error_code, error_code::none);
+    EXPECT_EQ(co_await read(9, "g", std::nullopt), found{});
+    // What somebody commits to the new one, just before it is asked for again, goes.
+    w.log.hooks.before_append = {};
+    EXPECT_EQ((co_await w.ask(9, commit(9, "g", 0, 5))).topics[0].partitions[0].error_code, error_code::none);
+    a = co_await w.ask(0, r);
+    EXPECT_EQ(a.topics[0].partitions[0].error_code, error_code::none);
+    EXPECT_EQ(co_await read(9, "g", std::nullopt), found{});
+  });
+}
+
 TEST_F(offsets, a_log_that_cannot_be_read_is_no_empty_answer) {
   w.play([&]() -> awaitable<void> {
     co_await w.make_topic("t");

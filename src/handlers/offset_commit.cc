@@ -1,7 +1,9 @@
 #include <algorithm>
+#include <utility>
 
 #include "handlers/groups.hpp"
 #include "handlers/handlers.hpp"
+#include "handlers/topics.hpp"
 
 namespace yaks::handlers {
 namespace {
@@ -12,10 +14,10 @@ const metadata::topic* find(const services& s, const wire::offset_commit_request
   return version >= 10 ? s.log.current().find_topic(topic_id(t.topic_id)) : s.log.current().find_topic(t.name);
 }
 
-error_code code_of(metadata::apply_error error) {
+error_code code_of(metadata::apply_error error, std::int16_t version) {
   switch (error) {
     case metadata::apply_error::none: return error_code::none;
-    case metadata::apply_error::unknown_topic:
+    case metadata::apply_error::unknown_topic: return version >= 10 ? error_code::unknown_topic_id : error_code::unknown_topic_or_partition;
     case metadata::apply_error::unknown_partition: return error_code::unknown_topic_or_partition;
     case metadata::apply_error::topic_exists:
     case metadata::apply_error::invalid_partitions:
@@ -84,25 +86,33 @@ awaitable<wire::offset_commit_response> offset_commit(services& s, const wire::o
       }
     }
   }
-  if (command.offsets.empty()) co_return answer;
-  std::vector<metadata::commit_group_offsets> commands;
-  commands.push_back(std::move(command));
-  auto outcomes = co_await submit_until(s, std::move(commands), context.arrived + patience, metadata::pace::unhurried);
-  if (!outcomes) {
-    for (auto [topic, partition] : places)
-      answer.topics[topic].partitions[partition].error_code = error_code::coordinator_not_available;
-    co_return answer;
-  }
-  const auto& outcome = outcomes->front();
-  auto group_code = outcome ? code_of(outcome->error) : error_code::none;
-  if (group_code == error_code::group_id_not_found && context.version < 9) group_code = error_code::illegal_generation;
-  if (outcome && group_code == error_code::none && !request.member_id.empty()) (void)s.groups.heard(request.group_id, request.member_id);
-  for (std::size_t i = 0; i < places.size(); ++i) {
-    auto& out = answer.topics[places[i].first].partitions[places[i].second];
-    if (group_code != error_code::none) out.error_code = group_code;
-    else if (outcome) out.error_code = code_of(outcome->errors[i]);
-    else out.error_code = outcome.error() == metadata::submit_error::too_large ? error_code::invalid_commit_offset_size
-                                                                                : error_code::coordinator_not_available;
+  while (!command.offsets.empty()) {
+    auto outcomes = co_await submit_until(s, std::vector{command}, context.arrived + patience, metadata::pace::unhurried);
+    auto asked = std::exchange(places, {});
+    auto offsets = std::exchange(command.offsets, {});
+    if (!outcomes) {
+      for (auto [topic, partition] : asked)
+        answer.topics[topic].partitions[partition].error_code = error_code::coordinator_not_available;
+      break;
+    }
+    const auto& outcome = outcomes->front();
+    auto group_code = outcome ? code_of(outcome->error) : error_code::none;
+    if (group_code == error_code::group_id_not_found && context.version < 9) group_code = error_code::illegal_generation;
+    if (outcome && group_code == error_code::none && !request.member_id.empty()) (void)s.groups.heard(request.group_id, request.member_id);
+    for (std::size_t i = 0; i < asked.size(); ++i) {
+      const auto& t = request.topics[asked[i].first];
+      auto& out = answer.topics[asked[i].first].partitions[asked[i].second];
+      if (group_code != error_code::none) out.error_code = group_code;
+      else if (outcome) out.error_code = code_of(outcome->errors[i], context.version);
+      else out.error_code = outcome.error() == metadata::submit_error::too_large ? error_code::invalid_commit_offset_size
+                                                                                  : error_code::coordinator_not_available;
+      if (group_code != error_code::none || !outcome || context.version >= 10 || !has_newer_topic(s, t.name, outcome->errors[i])) continue;
+      const auto* newer = find(s, t, context.version);
+      if (std::size_t(out.partition_index) >= newer->partitions.size()) continue;
+      places.push_back(asked[i]);
+      offsets[i].topic = newer->id;
+      command.offsets.push_back(std::move(offsets[i]));
+    }
   }
   co_return answer;
 }

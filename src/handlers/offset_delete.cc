@@ -1,5 +1,8 @@
+#include <utility>
+
 #include "handlers/groups.hpp"
 #include "handlers/handlers.hpp"
+#include "handlers/topics.hpp"
 
 namespace yaks::handlers {
 using wire::error_code;
@@ -26,24 +29,32 @@ awaitable<wire::offset_delete_response> offset_delete(services& s, const wire::o
       command.partitions.push_back({topic->id, partition_index(p.partition_index)});
     }
   }
-  std::vector<metadata::remove_group_data> commands;
-  commands.push_back(std::move(command));
-  auto outcomes = co_await submit_until(s, std::move(commands), context.arrived + patience);
-  if (!outcomes || !outcomes->front()) {
-    answer.error_code = error_code::coordinator_not_available;
-    answer.topics.clear();
-    co_return answer;
-  }
-  const auto& done = *outcomes->front();
-  answer.error_code = code_of(done.error);
-  if (done.error != metadata::group_error::none) {
-    answer.topics.clear();
-    co_return answer;
-  }
-  for (std::size_t i = 0; i < places.size(); ++i) {
-    auto& out = answer.topics[places[i].first].partitions[places[i].second];
-    if (done.subscribed[i]) out.error_code = error_code::group_subscribed_to_topic;
-    else if (done.errors[i] != metadata::apply_error::none) out.error_code = error_code::unknown_topic_or_partition;
+  for (bool first = true; first || !places.empty(); first = false) {  // first: whether the group exists is to be said in any case
+    auto outcomes = co_await submit_until(s, std::vector{command}, context.arrived + patience);
+    answer.error_code = outcomes && outcomes->front() ? code_of(outcomes->front()->error) : error_code::coordinator_not_available;
+    if (!first && answer.error_code == error_code::group_id_not_found) {  // what was left of it has been deleted
+      answer.error_code = error_code::none;
+      break;
+    }
+    if (answer.error_code != error_code::none) {
+      answer.topics.clear();
+      break;
+    }
+    const auto& done = *outcomes->front();
+    auto asked = std::exchange(places, {});
+    command.partitions.clear();
+    for (std::size_t i = 0; i < asked.size(); ++i) {
+      auto& t = answer.topics[asked[i].first];
+      auto& out = t.partitions[asked[i].second];
+      if (done.subscribed[i]) out.error_code = error_code::group_subscribed_to_topic;
+      else if (done.errors[i] != metadata::apply_error::none) out.error_code = error_code::unknown_topic_or_partition;
+      if (!has_newer_topic(s, t.name, done.errors[i])) continue;
+      const auto* newer = s.log.current().find_topic(t.name);
+      if (std::size_t(out.partition_index) >= newer->partitions.size()) continue;
+      out.error_code = error_code::none;
+      places.push_back(asked[i]);
+      command.partitions.push_back({newer->id, partition_index(out.partition_index)});
+    }
   }
   co_return answer;
 }

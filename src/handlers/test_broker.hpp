@@ -10,6 +10,7 @@
 #include "handlers/dispatcher.hpp"
 #include "handlers/services.hpp"
 #include "ingest/test_world.hpp"
+#include "metadata/metadata_testing.hpp"
 #include "wire/frame.hpp"
 #include "wire/messages.hpp"
 
@@ -145,6 +146,24 @@ class broker_world : public ingest_world {
     co_return decoded ? std::move(*decoded) : answer{};
   }
 
+  // Before this agent's next append, another one deletes the topic and makes one of the same name, `times` times: this one hears of it
+  // by that append.
+  void make_again_before_next_append(std::string name, std::int32_t partitions = 1, std::vector<metadata::config_value> configs = {},
+                                     int times = 1) {
+    log.hooks.before_append = [this, name, partitions, configs, times](metadata::append_id) mutable -> std::optional<metadata::log_error> {
+      if (times-- <= 0) return std::nullopt;
+      auto n = 100 + others++;
+      const auto* old = replica.current().find_topic(name);
+      topic_id id(uuid::v4(n, n));
+      metadata::entry_writer entry;
+      entry.add(metadata::test_registration(std::int32_t(n), log.head().sequence));
+      entry.add(metadata::delete_topic{old->id});
+      entry.add(metadata::create_topic{id, name, partitions, configs});
+      EXPECT_TRUE(log.append(log.head(), {metadata::test_incarnation(n), 1}, entry.take()));
+      return std::nullopt;
+    };
+  }
+
   // ---- shorthands
   awaitable<wire::produce_response::topic_entry::partition_entry> produce(std::string topic, std::int32_t partition,
                                                                           std::vector<std::byte> batch,
@@ -193,6 +212,7 @@ class broker_world : public ingest_world {
   handlers::services services;
   handlers::dispatcher dispatcher;
   connection_context connection;
+  std::uint64_t others = 0;
 };
 
 struct seen_record {

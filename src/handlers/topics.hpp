@@ -19,6 +19,12 @@ inline metadata::create_topic new_topic(services& s, std::string_view name, std:
   return {.id = topic_id(uuid::v4(high, low)), .name = std::string(name), .partitions = partitions, .configs = {}};
 }
 
+// Commands are for ids, requests name names. Where this agent knew an older topic of that name, which was deleted and made again
+// elsewhere, the entry with the command has brought the newer one: the command is for that one, as if it had been asked later.
+inline bool has_newer_topic(const services& s, std::string_view name, metadata::apply_error error) {
+  return error == metadata::apply_error::unknown_topic && s.log.current().find_topic(name) != nullptr;
+}
+
 // A little before the client gives up.
 inline time_point answer_by(const request_context& context, std::int32_t timeout_ms) {
   auto timeout = std::chrono::milliseconds(std::max(timeout_ms, 0));

@@ -314,6 +314,59 @@ TEST(create_partitions, grows_and_refuses_in_every_version) {
   });
 }
 
+TEST(create_partitions, of_a_topic_that_was_made_again_meanwhile_are_those_of_the_new_one) {
+  broker_world w;
+  w.play_versions(wire::api_key::create_partitions, [&](std::int16_t v) -> awaitable<void> {
+    auto name = fmt::format("t{}", v);
+    auto old = co_await w.make_topic(name, 2);
+    co_await w.make_topic(name + "other", 1);
+    auto grow = [&](std::int32_t count) -> awaitable<wire::create_partitions_response> {
+      wire::create_partitions_request r{.timeout_ms = 5000};
+      auto other = name + "other";
+      r.topics.push_back({.name = name, .count = count});
+      r.topics.push_back({.name = other, .count = count});
+      co_return co_await w.ask(v, r);
+    };
+    w.make_again_before_next_append(name, 1, {}, 3);
+    auto a = co_await grow(3);
+    EXPECT_EQ(a.results[0].error_code, error_code::none);
+    EXPECT_EQ(a.results[1].error_code, error_code::none);
+    EXPECT_NE(w.replica.current().find_topic(name)->id, old.topic);
+    EXPECT_EQ(w.replica.current().find_topic(name)->partitions.size(), 3u);
+    EXPECT_EQ(w.replica.current().find_topic(name + "other")->partitions.size(), 3u);
+    w.make_again_before_next_append(name, 7);  // which are more than are asked for
+    a = co_await grow(4);
+    EXPECT_EQ(a.results[0].error_code, error_code::invalid_partitions);
+    EXPECT_TRUE(a.results[0].error_message);
+    EXPECT_EQ(a.results[1].error_code, error_code::none);
+  });
+}
+
+TEST(delete_topics, that_was_made_again_meanwhile_deletes_the_new_one) {
+  broker_world w;
+  w.play_versions(wire::api_key::delete_topics, [&](std::int16_t v) -> awaitable<void> {
+    auto old = co_await w.make_topic("t");
+    w.make_again_before_next_append("t", 1, {}, 3);
+    wire::delete_topics_request r{.timeout_ms = 2000};
+    if (v >= 6)
+      r.topics = {{.name = "t"}};
+    else
+      r.topic_names = {"t"};
+    auto a = co_await w.ask(v, r);
+    EXPECT_EQ(a.responses[0].error_code, error_code::none);
+    EXPECT_FALSE(w.replica.current().find_topic("t"));
+    if (v < 6) co_return;
+    EXPECT_NE(a.responses[0].topic_id, old.topic.value());
+    // By its id, none but the old one is meant.
+    old = co_await w.make_topic("t");
+    w.make_again_before_next_append("t");
+    r.topics = {{.topic_id = old.topic.value()}};
+    a = co_await w.ask(v, r);
+    EXPECT_EQ(a.responses[0].error_code, error_code::unknown_topic_id);
+    EXPECT_TRUE(w.replica.current().find_topic("t"));
+  });
+}
+
 TEST(describe_configs, lists_all_with_defaults_in_every_version) {
   broker_world w;
   w.play_versions(wire::api_key::describe_configs, [&](std::int16_t v) -> awaitable<void> {
