@@ -216,6 +216,23 @@ TEST(describe_quorum, shows_the_log_of_whoever_is_asked_in_every_version) {
   });
 }
 
+// As on a listener of Kafka's without SASL: clients that are set up for it take this for the end, and say so.
+TEST(security, whoever_wants_to_authenticate_is_told_that_there_is_no_sasl) {
+  broker_world w;
+  w.play([&]() -> awaitable<void> {
+    for (std::int16_t v : {0, 1}) {
+      auto a = co_await w.ask(v, wire::sasl_handshake_request{.mechanism = "PLAIN"});
+      EXPECT_EQ(a.error_code, error_code::illegal_sasl_state);
+      EXPECT_TRUE(a.mechanisms.empty());
+    }
+    for (std::int16_t v : {0, 1, 2}) {
+      auto a = co_await w.ask(v, wire::sasl_authenticate_request{.auth_bytes = {"some bytes"}});
+      EXPECT_EQ(a.error_code, error_code::illegal_sasl_state);
+      EXPECT_TRUE(a.error_message);
+    }
+  });
+}
+
 TEST(security, there_are_no_rules_quotas_or_users) {
   broker_world w;
   w.play([&]() -> awaitable<void> {

@@ -179,6 +179,8 @@ awaitable<response> dispatcher::handle(request in) {
     case wire::api_key::elect_leaders: out = co_await respond<wire::elect_leaders_request>(s_, *request, context, elect_leaders); break;
     case wire::api_key::alter_partition_reassignments: out = co_await respond<wire::alter_partition_reassignments_request>(s_, *request, context, alter_partition_reassignments); break;
     case wire::api_key::list_partition_reassignments: out = respond_now<wire::list_partition_reassignments_request>(s_, *request, context, list_partition_reassignments); break;
+    case wire::api_key::sasl_handshake: out = respond_now<wire::sasl_handshake_request>(s_, *request, context, sasl_handshake); break;
+    case wire::api_key::sasl_authenticate: out = respond_now<wire::sasl_authenticate_request>(s_, *request, context, sasl_authenticate); break;
     case wire::api_key::describe_client_quotas: out = respond_now<wire::describe_client_quotas_request>(s_, *request, context, describe_client_quotas); break;
     case wire::api_key::describe_user_scram_credentials: out = respond_now<wire::describe_user_scram_credentials_request>(s_, *request, context, describe_user_scram_credentials); break;
     case wire::api_key::describe_quorum: out = respond_now<wire::describe_quorum_request>(s_, *request, context, describe_quorum); break;

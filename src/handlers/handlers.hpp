@@ -44,6 +44,8 @@
 #include "wire/messages/offset_fetch.hpp"
 #include "wire/messages/offset_for_leader_epoch.hpp"
 #include "wire/messages/produce.hpp"
+#include "wire/messages/sasl_authenticate.hpp"
+#include "wire/messages/sasl_handshake.hpp"
 #include "wire/messages/sync_group.hpp"
 
 namespace yaks::handlers {
@@ -92,6 +94,8 @@ awaitable<wire::describe_log_dirs_response> describe_log_dirs(services& s, const
 awaitable<wire::elect_leaders_response> elect_leaders(services& s, const wire::elect_leaders_request& request, const request_context& context);
 awaitable<wire::alter_partition_reassignments_response> alter_partition_reassignments(services& s, const wire::alter_partition_reassignments_request& request, const request_context& context);
 wire::list_partition_reassignments_response list_partition_reassignments(services& s, const wire::list_partition_reassignments_request& request, const request_context& context);
+wire::sasl_handshake_response sasl_handshake(services& s, const wire::sasl_handshake_request& request, const request_context& context);
+wire::sasl_authenticate_response sasl_authenticate(services& s, const wire::sasl_authenticate_request& request, const request_context& context);
 wire::describe_client_quotas_response describe_client_quotas(services& s, const wire::describe_client_quotas_request& request, const request_context& context);
 wire::describe_user_scram_credentials_response describe_user_scram_credentials(services& s, const wire::describe_user_scram_credentials_request& request, const request_context& context);
 wire::describe_quorum_response describe_quorum(services& s, const wire::describe_quorum_request& request, const request_context& context);

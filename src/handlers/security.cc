@@ -1,8 +1,10 @@
 // What an agent without users, rules and quotas says of them.
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <map>
 
+#include "base/printable.hpp"
 #include "handlers/handlers.hpp"
 
 namespace yaks::handlers {
@@ -13,6 +15,20 @@ wire::describe_acls_response describe_acls(services&, const wire::describe_acls_
   answer.error_code = error_code::security_disabled;
   answer.error_message = "No Authorizer is configured.";
   return answer;
+}
+
+// A client that is set up for SASL asks for it before all else. Kafka answers both so on a listener without SASL; where the API is not
+// advertised, Java's clients ask for it all the same, again and again, until they time out.
+wire::sasl_handshake_response sasl_handshake(services&, const wire::sasl_handshake_request& request, const request_context& context) {
+  spdlog::info("{} ({}) wants to authenticate by {}; there is no SASL here", context.client_host, printable(context.client_id),
+               printable(request.mechanism));
+  return {.error_code = error_code::illegal_sasl_state, .mechanisms = {}};
+}
+
+wire::sasl_authenticate_response sasl_authenticate(services&, const wire::sasl_authenticate_request&, const request_context&) {
+  return {.error_code = error_code::illegal_sasl_state,
+          .error_message = "There is no SASL here: connect with security.protocol=PLAINTEXT.",
+          .auth_bytes = {}};
 }
 
 wire::describe_client_quotas_response describe_client_quotas(services&, const wire::describe_client_quotas_request&,

@@ -36,6 +36,8 @@ YAKS_ANSWER(leave_group);
 YAKS_ANSWER(sync_group);
 YAKS_ANSWER(describe_groups);
 YAKS_ANSWER(list_groups);
+YAKS_ANSWER(sasl_handshake);
+YAKS_ANSWER(sasl_authenticate);
 YAKS_ANSWER(api_versions);
 YAKS_ANSWER(create_topics);
 YAKS_ANSWER(delete_topics);

@@ -145,9 +145,9 @@ TEST(api, table_is_as_promised) {
   EXPECT_EQ(ranges,
             "Produce 3-13\nFetch 3-18\nListOffsets 1-11\nMetadata 0-13\nOffsetCommit 2-10\nOffsetFetch 1-10\n"
             "FindCoordinator 0-6\nJoinGroup 0-9\nHeartbeat 0-4\nLeaveGroup 0-5\nSyncGroup 0-5\n"
-            "DescribeGroups 0-6\nListGroups 0-5\nApiVersions 0-4\nCreateTopics 2-7\nDeleteTopics 1-6\n"
+            "DescribeGroups 0-6\nListGroups 0-5\nSaslHandshake 0-1\nApiVersions 0-4\nCreateTopics 2-7\nDeleteTopics 1-6\n"
             "DeleteRecords 0-2\nInitProducerId 0-5\nOffsetForLeaderEpoch 2-4\nDescribeAcls 1-3\n"
-            "DescribeConfigs 1-4\nAlterConfigs 0-2\nDescribeLogDirs 1-4\nCreatePartitions 0-3\n"
+            "DescribeConfigs 1-4\nAlterConfigs 0-2\nDescribeLogDirs 1-4\nSaslAuthenticate 0-2\nCreatePartitions 0-3\n"
             "DeleteGroups 0-2\nElectLeaders 0-2\nIncrementalAlterConfigs 0-1\nAlterPartitionReassignments 0-1\n"
             "ListPartitionReassignments 0-0\nOffsetDelete 0-0\nDescribeClientQuotas 0-1\n"
             "DescribeUserScramCredentials 0-0\nDescribeQuorum 0-2\nDescribeCluster 0-2\nDescribeProducers 0-0\n"

@@ -38,6 +38,8 @@
 #include "wire/messages/offset_fetch.hpp"
 #include "wire/messages/offset_for_leader_epoch.hpp"
 #include "wire/messages/produce.hpp"
+#include "wire/messages/sasl_authenticate.hpp"
+#include "wire/messages/sasl_handshake.hpp"
 #include "wire/messages/sync_group.hpp"
 
 namespace yaks::wire {
@@ -58,6 +60,7 @@ void for_each_api(Visit&& visit) {
   visit.template operator()<sync_group_request, sync_group_response>();
   visit.template operator()<describe_groups_request, describe_groups_response>();
   visit.template operator()<list_groups_request, list_groups_response>();
+  visit.template operator()<sasl_handshake_request, sasl_handshake_response>();
   visit.template operator()<api_versions_request, api_versions_response>();
   visit.template operator()<create_topics_request, create_topics_response>();
   visit.template operator()<delete_topics_request, delete_topics_response>();
@@ -68,6 +71,7 @@ void for_each_api(Visit&& visit) {
   visit.template operator()<describe_configs_request, describe_configs_response>();
   visit.template operator()<alter_configs_request, alter_configs_response>();
   visit.template operator()<describe_log_dirs_request, describe_log_dirs_response>();
+  visit.template operator()<sasl_authenticate_request, sasl_authenticate_response>();
   visit.template operator()<create_partitions_request, create_partitions_response>();
   visit.template operator()<delete_groups_request, delete_groups_response>();
   visit.template operator()<elect_leaders_request, elect_leaders_response>();

@@ -61,7 +61,7 @@ std::string testdata_path(const std::string& file) {
 const std::vector<golden>& all_golden() {
   static const auto lines = [] {
     std::vector<golden> all;
-    for (const auto* file : {"kafka-4.3.1.txt", "kafka-4.3.1-groups.txt", "kafka-3.9.1.txt", "franz-go-kmsg-1.15.1.txt", "franz-go-kmsg-1.15.1-groups.txt"}) {
+    for (const auto* file : {"kafka-4.3.1.txt", "kafka-4.3.1-groups.txt", "kafka-4.3.1-sasl.txt", "kafka-3.9.1.txt", "franz-go-kmsg-1.15.1.txt", "franz-go-kmsg-1.15.1-groups.txt"}) {
       std::ifstream in(testdata_path(file));
       EXPECT_TRUE(in) << "cannot open " << testdata_path(file);
       for (std::string text; std::getline(in, text);) {
