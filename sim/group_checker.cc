@@ -57,8 +57,9 @@ void group_checker::told(const member_name& who, topic_partition what, bool one_
 
 void group_checker::epoch_told(const member_name& who) {
   for (auto& [where, p] : groups_[who.group].partitions) {
+    // With the consumer protocol, what is still its own may be committed in an older epoch (KIP-1251).
     close(p, [&](const attempt& a) {
-      return a.who.life == who.life && a.who.id == who.id && a.who.generation < who.generation;
+      return a.is_classic && a.who.life == who.life && a.who.id == who.id && a.who.generation < who.generation;
     });
     auto mine = p.believers.find(who.life);
     if (mine != p.believers.end() && mine->second.generation < who.generation) mine->second = who;

@@ -91,11 +91,12 @@ bool can_take_more(const consumer_group& g, const std::string& id, const consume
 }
 
 // One step of a member towards its target. `owned`: what it says that it still reads; nothing where it does not say.
-void reconcile(consumer_group& g, const std::string& id, consumer_member& m, const std::vector<topic_partition>* owned, timestamp_ms now) {
+void reconcile(consumer_group& g, const std::string& id, consumer_member& m, const std::vector<topic_partition>* owned, timestamp_ms now,
+               bool has_assignment_epochs) {
   if (m.phase == reconcile_phase::stable && m.epoch == g.target_epoch) return;
   if (m.phase == reconcile_phase::unrevoked) {
     if (!owned || intersects(m.revoking, *owned)) return;
-    for (const auto& p : m.revoking) g.owners.erase(p);
+    for (const auto& p : m.revoking) g.release(m, p);
     m.revoking.clear();
   }
   static const partitions none;
@@ -110,12 +111,16 @@ void reconcile(consumer_group& g, const std::string& id, consumer_member& m, con
     m.revoke_by = now + m.rebalance_timeout_ms;
     return;
   }
-  for (const auto& p : revoke) g.owners.erase(p);
+  for (const auto& p : revoke) g.release(m, p);
   bool waits = false;
   for (const auto& p : target) {
     if (m.assigned.contains(p)) continue;
-    if (!g.owners.try_emplace(p, id).second) waits = true;
-    else m.assigned.insert(p);
+    if (!g.owners.try_emplace(p, id).second) {
+      waits = true;
+      continue;
+    }
+    m.assigned.insert(p);
+    if (has_assignment_epochs) m.since[p] = g.target_epoch;
   }
   if (m.epoch != g.target_epoch) m.previous_epoch = std::exchange(m.epoch, g.target_epoch);
   m.phase = waits ? reconcile_phase::unreleased : reconcile_phase::stable;
@@ -245,6 +250,7 @@ std::uint64_t content_hash(const consumer_member& m) {
   for (const auto* set : {&m.assigned, &m.revoking})
     for (const auto& p : *set) h.id(p.topic.value()).number(std::int64_t(p.partition.value()));
   for (const auto& p : m.classic) h.text(p.name).text(p.metadata);
+  for (const auto& [p, epoch] : m.since) h.id(p.topic.value()).number(std::int64_t(p.partition.value())).number(std::int64_t(epoch));
   return h.value();
 }
 
@@ -325,7 +331,9 @@ consumer_outcome groups::apply(const consumer_heartbeat& c, moment now) {
     return std::ranges::none_of(g.members, [&](const auto& other) { return other.second.regex == r.first; });
   });
   change_consumers(g, is_new_group_epoch, now);
-  reconcile(g, at->first, m, owned, now.time);
+  if (c.epoch == 0)
+    for (auto& [p, epoch] : m.since) epoch = g.target_epoch;  // what was sent by whoever was it before is not its own
+  reconcile(g, at->first, m, owned, now.time, now.all.format() >= assignment_epochs_log_format);
   m.content = content_hash(m);
   set_home(name, at->first, m.home, m.session_timeout_ms, now);
   set_revoke_timer(name, all, now);
@@ -398,7 +406,7 @@ consumer_outcome groups::leave_consumer(const consumer_heartbeat& c, moment now)
   if (c.epoch == left_for_now && c.instance) {
     // It keeps what it has until its session ends: whoever comes with its instance id takes over.
     auto& m = at->second;
-    for (const auto& p : m.revoking) g.owners.erase(p);
+    for (const auto& p : m.revoking) g.release(m, p);
     m.revoking.clear();
     m.phase = reconcile_phase::stable;
     m.revoke_by = timestamp_ms(0);
@@ -504,7 +512,10 @@ bool groups::become_consumer_group(const std::string& name, group& all, moment n
       had = std::move(read->owned);
     }
     for (const auto& p : had)
-      if (g.owners.try_emplace(p, id).second) m.assigned.insert(p);
+      if (g.owners.try_emplace(p, id).second) {
+        m.assigned.insert(p);
+        if (now.all.format() >= assignment_epochs_log_format) m.since[p] = m.epoch;
+      }
     g.target[id] = m.assigned;
     m.content = content_hash(m);
   }
@@ -593,7 +604,7 @@ join_outcome groups::join_consumer_group(const std::string& name, group& all, co
   m.classic = c.protocols;
   if (m.topics != read->topics) m.topics = read->topics, is_new_epoch = true;
   change_consumers(g, is_new_epoch, now);
-  reconcile(g, id, m, &read->owned, now.time);
+  reconcile(g, id, m, &read->owned, now.time, now.all.format() >= assignment_epochs_log_format);
   m.content = content_hash(m);
   set_home(name, id, m.home, m.session_timeout_ms, now);
   set_revoke_timer(name, all, now);

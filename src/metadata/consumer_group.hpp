@@ -45,6 +45,9 @@ struct consumer_member {
   std::int32_t epoch = 0, previous_epoch = 0;
   reconcile_phase phase = reconcile_phase::stable;
   std::set<topic_partition> assigned, revoking;
+  // Since which epoch it has each of those (KIP-1251): what it commits in that epoch or a later one is its own. Nothing of what it
+  // got before the log had assignment_epochs_log_format.
+  std::map<topic_partition, std::int32_t> since;
   timestamp_ms revoke_by{0};  // 0: nothing to revoke
   member_home home;
   std::vector<group_protocol> classic;  // of a member of the classic protocol; empty: it is none
@@ -62,6 +65,11 @@ struct consumer_group {
   std::map<std::string, std::vector<std::string>, std::less<>> regexes;  // what each matches, sorted, as an agent found it
   std::map<topic_partition, std::string> owners;                         // derived: of all that is assigned or being revoked
 
+  // Nobody has it any more.
+  void release(consumer_member& owner, topic_partition p) {
+    owners.erase(p);
+    owner.since.erase(p);
+  }
   const std::string* static_member(std::string_view instance) const;
   bool is_subscribed(std::string_view topic) const;
   // As Kafka shows it: Empty, Assigning, Reconciling, Stable.

@@ -40,8 +40,14 @@ struct consumer_rules : testing::Test {
   std::uint64_t requests = 0;
 
   void SetUp() override {
-    log.register_writer(1);
+    auto registration = test_registration(1, log.state().position().sequence);
+    registration.format_max = newest_log_format;
+    log.append({home, 1}, {registration});
     topic(1, "t", 6);
+  }
+  void enable_assignment_epochs() {
+    auto out = log.append(home, {enable_format{assignment_epochs_log_format}});
+    ASSERT_EQ(std::get<simple_outcome>(out.outcomes[0]).error, apply_error::none);
   }
   void topic(std::uint64_t n, std::string name, std::int32_t partitions) { log.append(home, {create_topic{test_topic(n), std::move(name), partitions, {}}}); }
   template <class Command>
@@ -61,6 +67,11 @@ struct consumer_rules : testing::Test {
       for (const auto* set : {&m.assigned, &m.revoking})
         for (const auto& p : *set) ASSERT_TRUE(owners.emplace(p, id).second) << "partition " << p.partition.value() << " has two owners";
     ASSERT_EQ(owners, g->consumer->owners);
+    for (const auto& [id, m] : g->consumer->members)
+      for (const auto& [p, epoch] : m.since) {
+        ASSERT_EQ(owners.at(p), id) << "it has it no more";
+        ASSERT_LE(epoch, g->consumer->target_epoch);
+      }
   }
   consumer_heartbeat join_of(std::string id, std::vector<std::string> topics = {"t"}) {
     return {.group = "g", .member = std::move(id), .epoch = 0, .rebalance_timeout_ms = 60'000, .topics = std::move(topics),
@@ -235,6 +246,72 @@ TEST_F(consumer_rules, commits_name_the_members_epoch) {
 
 // ---- from one protocol to the other
 
+// KIP-1251: a heartbeat has brought the member into a new epoch, and what it commits was sent before it heard of that.
+TEST_F(consumer_rules, what_a_member_still_has_may_be_committed_in_an_older_epoch) {
+  auto commit = [&](std::string member, std::int32_t epoch, std::vector<topic_partition> where) {
+    commit_group_offsets c{.group = "g", .offsets = {}, .member = std::move(member), .instance = {}, .generation = epoch};
+    for (auto p : where) c.offsets.push_back({p.topic, p.partition, offset(5), -1, ""});
+    return apply(c).error;
+  };
+  beat("a");
+  beat("b");
+  beat("a");
+  beat("a");
+  EXPECT_EQ(clients["a"].epoch, 2);
+  auto kept = clients["a"].has;
+  ASSERT_EQ(kept.size(), 3u);
+  // Nothing is known of what was assigned before all agents understood it.
+  EXPECT_EQ(commit("a", 1, kept), group_error::stale_member_epoch);
+  enable_assignment_epochs();
+  EXPECT_EQ(commit("a", 1, kept), group_error::stale_member_epoch);
+
+  beat("b");  // gets what a has let go of, in epoch 2
+  ASSERT_EQ(has("b"), 3u);
+  auto of_b = clients["b"].has;
+  apply(create_partitions{test_topic(1), 8});
+  beat("a");
+  beat("b");
+  EXPECT_EQ(clients["b"].epoch, 3);
+  ASSERT_EQ(has("b"), 4u);
+  EXPECT_EQ(commit("b", 2, of_b), group_error::none);
+  EXPECT_EQ(commit("b", 3, of_b), group_error::none);
+  EXPECT_EQ(commit("b", 1, of_b), group_error::stale_member_epoch) << "it was a's then";
+  EXPECT_EQ(commit("b", 4, of_b), group_error::stale_member_epoch);
+  EXPECT_EQ(commit("b", -1, of_b), group_error::stale_member_epoch);
+  auto fresh = clients["b"].has.back();
+  EXPECT_GE(fresh.partition.value(), 6);
+  EXPECT_EQ(commit("b", 2, {fresh}), group_error::stale_member_epoch) << "it was nobody's in epoch 2";
+  EXPECT_EQ(commit("b", 2, {of_b[0], fresh}), group_error::stale_member_epoch) << "all or nothing";
+  EXPECT_EQ(commit("b", 2, {kept[0]}), group_error::stale_member_epoch) << "it is a's";
+
+  auto copy = snapshot_codec::decode(snapshot_codec::encode(log.state()).view());
+  EXPECT_EQ(copy.groups().all().at("g").consumer->members.at("b").since, consumers().members.at("b").since);
+  EXPECT_EQ(consumers().members.at("b").since.size(), 4u);
+
+  // What it is to give up is its own until it has; then it is whoever's gets it.
+  beat("c");
+  beat("b");
+  ASSERT_EQ(has("b"), 3u);
+  ASSERT_EQ(consumers().members.at("b").revoking.size(), 1u);
+  auto revoked = *consumers().members.at("b").revoking.begin();
+  EXPECT_EQ(commit("b", 3, {revoked}), group_error::none);
+  beat("b");
+  EXPECT_EQ(clients["b"].epoch, 4);
+  EXPECT_EQ(commit("b", 3, clients["b"].has), group_error::none);
+  EXPECT_EQ(commit("b", 3, {revoked}), group_error::stale_member_epoch);
+  beat("c");
+  EXPECT_EQ(commit("b", 3, {revoked}), group_error::stale_member_epoch);
+
+  // It starts anew under its id: what was sent before is not of this one.
+  auto epoch = clients["c"].epoch;
+  auto of_c = clients["c"].has;
+  clients["c"].epoch = 0;
+  beat("d");
+  beat("c");
+  EXPECT_GT(clients["c"].epoch, epoch);
+  EXPECT_EQ(commit("c", epoch, of_c), group_error::stale_member_epoch);
+}
+
 TEST_F(consumer_rules, a_classic_group_becomes_one_of_consumers_and_back) {
   apply(classic(""));
   give_all_to_k();
@@ -373,6 +450,7 @@ TEST_F(consumer_rules, whatever_members_do_partitions_have_one_owner_and_find_on
     log = {};
     clients.clear();
     SetUp();
+    if (seed % 2) enable_assignment_epochs();
     topic(2, "u", 5);
     state copy;
     std::size_t copied = 0;

@@ -182,7 +182,15 @@ group_error groups::check(const commit_group_offsets& c) const {
       const auto* known = g->consumer->static_member(*c.instance);
       if (known && *known != c.member) return group_error::fenced_instance_id;
     }
-    return check_consumer(c.group, c.member, c.generation);
+    auto why = check_consumer(c.group, c.member, c.generation);
+    if (why != group_error::stale_member_epoch) return why;
+    // The answer that tells it of its new epoch may be under way. What it has had since then, nobody else can have committed.
+    const auto& m = g->consumer->members.find(c.member)->second;
+    auto is_its_own = [&](const offset_commit& o) {
+      auto since = m.since.find({o.topic, o.partition});
+      return since != m.since.end() && since->second <= c.generation;
+    };
+    return c.generation < m.epoch && std::ranges::all_of(c.offsets, is_its_own) ? group_error::none : why;
   }
   if (c.generation >= 0 || !c.member.empty() || c.instance) {
     if (auto why = check_member(*g, c.member, view(c.instance)); why != group_error::none) return why;

@@ -9,5 +9,6 @@
 namespace yaks::metadata {
 inline constexpr std::uint32_t oldest_log_format = 1;
 inline constexpr std::uint32_t merging_log_format = 2;  // merge_object
-inline constexpr std::uint32_t newest_log_format = 2;
+inline constexpr std::uint32_t assignment_epochs_log_format = 3;  // commits of an older epoch, of what a consumer still has (KIP-1251)
+inline constexpr std::uint32_t newest_log_format = 3;
 }  // namespace yaks::metadata

@@ -194,6 +194,18 @@ void put(fields::out& out, const std::string& name, const group& g) {
   if (g.consumer) put(out, *g.consumer);
 }
 
+// Behind the groups, of those members that have such epochs.
+void put(fields::out& out, const std::string& name, const std::string& member, const std::map<topic_partition, std::int32_t>& since) {
+  out.text(name);
+  out.text(member);
+  out.number(since.size());
+  for (const auto& [p, epoch] : since) {
+    out.id(p.topic.value());
+    out.signed_number(p.partition.value());
+    out.signed_number(epoch);
+  }
+}
+
 void get(fields::in& in, group& g) {
   auto phase = in.number();
   if (phase > std::uint64_t(group_phase::stable)) fields::in::broken();
@@ -353,6 +365,10 @@ shared_bytes snapshot_codec::encode(const state& s) {
     out.number(s.groups_.last_number_);
     out.number(s.groups_.groups_.size());
     for (const auto& [group, g] : s.groups_.groups_) put(out, group, g);
+    for (const auto& [group, g] : s.groups_.groups_)
+      if (g.consumer)
+        for (const auto& [id, m] : g.consumer->members)
+          if (!m.since.empty()) put(out, group, id, m.since);
   });
   if (!s.group_configs_.empty())
     section(part::group_configs, [&](fields::out& out) {
@@ -560,8 +576,23 @@ state snapshot_codec::decode(byte_view bytes) {
         s.groups_.last_number_ = from.number();
         for (auto n = from.count(20); n > 0; --n) {
           auto name = from.text();
-          auto& g = s.groups_.groups_[name];
-          get(from, g);
+          get(from, s.groups_.groups_[name]);
+        }
+        while (!from.left.empty()) {
+          auto g = s.groups_.groups_.find(from.text());
+          auto id = from.text();
+          if (g == s.groups_.groups_.end() || !g->second.consumer) fields::in::broken();
+          auto m = g->second.consumer->members.find(id);
+          if (m == g->second.consumer->members.end()) fields::in::broken();
+          for (auto n = from.count(18); n > 0; --n) {
+            topic_partition p;
+            p.topic = topic_id(from.id());
+            p.partition = partition_index(from.narrow<std::int32_t>());
+            m->second.since[p] = from.narrow<std::int32_t>();
+          }
+          m->second.content = content_hash(m->second);
+        }
+        for (const auto& [name, g] : s.groups_.groups_) {
           s.groups_.index(name, g);
           s.groups_.digest_ += hash_of(name, g);
         }
