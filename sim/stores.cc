@@ -263,6 +263,11 @@ awaitable<result<std::vector<incarnation>, log_error>> sim_metastore::renew_leas
                                   });
 }
 
+awaitable<result<std::set<node_id>, log_error>> sim_metastore::held_node_ids() {
+  using answer = result<std::set<node_id>, log_error>;
+  return ask<answer>([session = session_] { return session->held_node_ids(); });
+}
+
 awaitable<result<std::vector<std::pair<incarnation, log_sequence>>, log_error>> sim_metastore::reports() {
   using answer = result<std::vector<std::pair<incarnation, log_sequence>>, log_error>;
   return ask<answer>([session = session_] { return session->reports(); });

@@ -4,10 +4,17 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "runtime/fault_points.hpp"
 
 namespace yaks::membership {
+namespace {
+constexpr duration look_interval = 400ms;
+// One session may break and be made again; and when the database comes back, agents take their ids again one after the other.
+constexpr unsigned looks_until_absent = 2;
+}  // namespace
+
 members::members(runtime& rt, metadata::metastore& store, metadata::replica& log, members_settings settings,
                  metrics::registry& metrics)
     : rt_(rt),
@@ -33,7 +40,11 @@ awaitable<void> members::run() {
       live_ = std::set<incarnation>(got->begin(), got->end());
       co_await fence_lapsed();
       co_await raise_format();
-      co_await rt_.sleep_for(settings_.heartbeat);
+      auto due = rt_.now() + settings_.heartbeat;
+      while (rt_.now() < due) {
+        co_await rt_.sleep_until(std::min(due, rt_.now() + look_interval));
+        co_await look_for_absent();
+      }
     } else {
       failures_.add();
       // Whoever cannot be asked is taken to be as it was.
@@ -47,6 +58,30 @@ bool members::is_live(incarnation who, const metadata::agent& what) const {
   if (who == log_.self() || live_.contains(who)) return true;
   auto age_ms = log_.log_time() - what.registered_at;
   return age_ms < std::chrono::duration_cast<std::chrono::milliseconds>(settings_.lease_ttl).count();
+}
+
+// Where the store cannot say, everybody is as before; where it does not even have this agent's id, it has just come back.
+awaitable<void> members::look_for_absent() {
+  auto is_other = [&](const auto& a) { return a.second.registration.node != settings_.self.node; };
+  if (std::ranges::none_of(log_.current().agents(), is_other)) {
+    missing_.clear();
+    co_return;
+  }
+  auto held = co_await store_.held_node_ids();
+  if (!held) co_return;
+  auto before = std::exchange(missing_, {});
+  if (!held->contains(settings_.self.node)) co_return;
+  for (const auto& [who, what] : log_.current().agents()) {
+    auto node = what.registration.node;
+    if (held->contains(node)) continue;
+    auto& looks = missing_[node] = before[node] + 1;
+    if (looks == looks_until_absent) spdlog::info("node id {} is held by nobody: clients are not sent to its agent until it is", node.value());
+  }
+}
+
+bool members::is_absent(node_id node) const {
+  auto found = missing_.find(node);
+  return found != missing_.end() && found->second >= looks_until_absent;
 }
 
 awaitable<void> members::fence_lapsed() {
@@ -94,7 +129,7 @@ std::vector<broker> members::brokers() const {
   };
   add(settings_.self);  // also while it is not registered
   for (const auto& [who, what] : state.agents())
-    if (is_live(who, what)) add(what.registration);
+    if (is_live(who, what) && !is_absent(what.registration.node)) add(what.registration);
   std::vector<broker> all;
   for (auto& [id, b] : by_id) all.push_back(std::move(b));
   return all;

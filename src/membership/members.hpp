@@ -2,8 +2,10 @@
 //
 // A registration is an entry of the log, so all agents see a new one at once. That one has died shows in its lease: each agent
 // renews its own and reads all others' in the same call; the one with the smallest incarnation then fences who lapsed. An agent
-// that comes back after that finds itself fenced and starts over. On the agent's executor only.
+// that comes back after that finds itself fenced and starts over. Until then its process's death shows in its node id, which nobody
+// holds any more: clients are not sent to it, and nothing else follows from that. On the agent's executor only.
 #pragma once
+#include <map>
 #include <optional>
 #include <set>
 #include <utility>
@@ -49,6 +51,8 @@ class members {
 
  private:
   bool is_live(incarnation who, const metadata::agent& what) const;
+  bool is_absent(node_id node) const;
+  awaitable<void> look_for_absent();
   awaitable<void> fence_lapsed();
   awaitable<void> raise_format();
 
@@ -57,6 +61,7 @@ class members {
   metadata::replica& log_;
   members_settings settings_;
   std::set<incarnation> live_;  // as the store last said
+  std::map<node_id, unsigned> missing_;  // registered, and held by nobody: in so many looks, one after the other
   std::optional<time_point> renewed_at_;
   metrics::counter &renewals_, &failures_, &fenced_;
 };

@@ -125,6 +125,42 @@ TEST_F(membership, who_dies_is_dropped_with_its_lease_and_fenced) {
   });
 }
 
+TEST_F(membership, who_dies_is_no_broker_as_soon_as_nobody_holds_its_node_id) {
+  run([&]() -> awaitable<void> {
+    node a(rt, shared, 1, "a"), b(rt, shared, 2, "b"), c(rt, shared, 3, "c"), again(rt, shared, 2, "b");
+    for (auto* n : {&a, &b, &c}) {
+      co_await n->start();
+      co_await n->session.hold_node_id(n->self.node, 1s);
+    }
+    co_await rt.sleep_for(60s);
+    EXPECT_EQ(a.seen(), std::vector<int>({1, 2, 3}));
+    co_await stop(b);
+    co_await rt.sleep_for(1s);
+    for (auto* n : {&a, &c}) {
+      EXPECT_EQ(n->seen(), std::vector<int>({1, 3}));
+      EXPECT_EQ(n->members.agents().size(), 3u) << "its lease lives";
+      EXPECT_EQ(n->log.current().agents().size(), 3u) << "it is not fenced for that";
+    }
+    co_await again.session.open();
+    co_await again.session.hold_node_id(node_id(2), 1s);
+    again.tasks.spawn(again.log.run());
+    again.tasks.spawn(again.members.run());
+    co_await again.log.wait_until_ready();
+    co_await rt.sleep_for(1s);
+    EXPECT_EQ(a.seen(), std::vector<int>({1, 2, 3}));
+    // A store that cannot say, and one that has nobody's id: it has just come back.
+    shared.hooks.before_read = [] { return std::optional(metadata::log_error::unavailable); };
+    co_await stop(c);
+    co_await rt.sleep_for(3s);
+    EXPECT_EQ(a.seen(), std::vector<int>({1, 2, 3}));
+    shared.hooks.before_read = nullptr;
+    co_await rt.sleep_for(10s);
+    EXPECT_EQ(a.seen(), std::vector<int>({1, 2}));
+    co_await stop(a);
+    co_await stop(again);
+  });
+}
+
 TEST_F(membership, a_format_is_used_when_the_last_agent_has_been_upgraded) {
   run([&]() -> awaitable<void> {
     node a(rt, shared, 1, "a"), b(rt, shared, 2, "b"), upgraded_a(rt, shared, 1, "a", 2), upgraded_b(rt, shared, 2, "b", 3);

@@ -3,6 +3,7 @@
 #include <memory>
 #include <stdexcept>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,9 @@ class metastore {
   virtual awaitable<void> hold_node_id(node_id id, duration patience) = 0;
   // False after the hold was lost (its session broke) and somebody else has it now. Stores re-take it by themselves.
   virtual bool holds_node_id() const = 0;
+  // The node ids that are held at this moment, by whomever. An agent's is missing from the moment when its process died, long before
+  // its lease lapses; and for a while after its session broke, so that this is a reason to look elsewhere, not to fence.
+  virtual awaitable<result<std::set<node_id>, log_error>> held_node_ids() = 0;
   virtual log_store& log() = 0;
   // Renews this agent's lease for `ttl` and answers whose leases are live, by the store's clock, this one's included. An
   // agent whose lease lapses is dead to the others; one that only lost its way renews, or finds itself fenced.

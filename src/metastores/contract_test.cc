@@ -367,6 +367,7 @@ TEST_P(contract, a_node_id_has_one_holder) {
     EXPECT_FALSE(first->holds_node_id());
     co_await first->hold_node_id(node_id(7), 10ms);
     EXPECT_TRUE(first->holds_node_id());
+    EXPECT_EQ(co_await first->held_node_ids(), (std::set{node_id(7)}));
     std::string refusal;
     auto second = store_->make_session();
     bool opened = false;
@@ -381,7 +382,16 @@ TEST_P(contract, a_node_id_has_one_holder) {
     EXPECT_THAT(refusal,
                 testing::HasSubstr(GetParam() == store_kind::memory ? "memory session" : std::to_string(getpid())));
     EXPECT_FALSE(second->holds_node_id());
-    if (opened) co_await second->hold_node_id(node_id(8), 10ms), co_await second->close();
+    if (opened) {
+      co_await second->hold_node_id(node_id(8), 10ms);
+      EXPECT_EQ(co_await first->held_node_ids(), (std::set{node_id(7), node_id(8)}));
+      co_await second->close();
+      for (;;) {  // the server has to notice
+        auto held = co_await first->held_node_ids();
+        if (held && *held == std::set{node_id(7)}) break;
+        co_await rt_.sleep_for(2ms);
+      }
+    }
     EXPECT_TRUE(first->holds_node_id());
     co_await close_sessions();
     auto* third = co_await open_session();

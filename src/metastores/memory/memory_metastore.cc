@@ -148,6 +148,15 @@ awaitable<result<log_tail, log_error>> memory_metastore::read_after(log_position
   co_return log_.read_after(applied);
 }
 
+awaitable<result<std::set<node_id>, log_error>> memory_metastore::held_node_ids() {
+  YAKS_CHECK(open_, "used outside open and close");
+  if (log_.hooks.before_read)
+    if (auto error = log_.hooks.before_read()) co_return failure(*error);
+  std::set<node_id> held;
+  for (const auto& [id, holder] : log_.holders_) held.insert(id);
+  co_return held;
+}
+
 awaitable<result<std::vector<incarnation>, log_error>> memory_metastore::renew_lease(metadata::lease mine, duration ttl) {
   YAKS_CHECK(open_, "used outside open and close");
   if (log_.hooks.before_read)

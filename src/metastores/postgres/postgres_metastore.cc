@@ -185,6 +185,10 @@ awaitable<void> postgres_metastore::set_up_reader(connection& on) {
   co_await must(on, "prepare read_after as select * from yaks.read_after($1, $2, $3, $4)");
   co_await must(on, "prepare renew_lease as select * from yaks.renew_lease($1, $2, $3, $4, $5, $6, $7, $8)");
   co_await must(on,
+                "prepare held_node_ids as select objid::bigint from pg_locks where locktype = 'advisory' and granted "
+                "and database = (select oid from pg_database where datname = current_database()) "
+                "and classid = $1::int::oid and objsubid = 2");
+  co_await must(on,
                 "prepare snapshots as select seq, incarnation, number, key, bytes, digest from yaks.snapshots "
                 "where log_id = $1 order by seq desc limit 2");
   co_await must(on, "prepare reports as select incarnation, applied_seq from yaks.agents");
@@ -438,6 +442,18 @@ awaitable<result<std::vector<incarnation>, log_error>> postgres_metastore::renew
   for (int row = 0; row < got->row_count(); ++row) live.push_back(incarnation(got->uuid(row, 0)));
   live_agents_ = live.size();
   co_return live;
+}
+
+// The lock goes with its session, and the session with its process: at once where the operating system closes the connection.
+awaitable<result<std::set<node_id>, log_error>> postgres_metastore::held_node_ids() {
+  YAKS_CHECK(is_open_, "a metastore is opened first");
+  parameters with;
+  with.int32(lock_class);
+  auto got = co_await reader_.call("held_node_ids", std::move(with));
+  if (!got || !got->is_done()) co_return failure(log_error::unavailable);
+  std::set<node_id> held;
+  for (int row = 0; row < got->row_count(); ++row) held.insert(node_id(std::int32_t(got->int64(row, 0))));
+  co_return held;
 }
 
 awaitable<result<std::vector<std::pair<incarnation, log_sequence>>, log_error>> postgres_metastore::reports() {

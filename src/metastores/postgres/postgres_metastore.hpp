@@ -37,6 +37,7 @@ class postgres_metastore final : public metadata::metastore, private metadata::l
   awaitable<void> hold_node_id(node_id id, duration patience) override;
   bool holds_node_id() const override { return is_holding_ && !is_held_by_other_; }
   metadata::log_store& log() override { return *this; }
+  awaitable<result<std::set<node_id>, metadata::log_error>> held_node_ids() override;
   awaitable<result<std::vector<incarnation>, metadata::log_error>> renew_lease(metadata::lease mine, duration ttl) override;
   awaitable<result<std::vector<std::pair<incarnation, log_sequence>>, metadata::log_error>> reports() override;
   awaitable<void> end_lease(incarnation who) override;

@@ -547,9 +547,9 @@ awaitable<void> sqlite_metastore::open() {
   tasks_.spawn(work());
 }
 
-awaitable<void> sqlite_metastore::hold_node_id(node_id, duration) {
+awaitable<void> sqlite_metastore::hold_node_id(node_id id, duration) {
   YAKS_CHECK(storage_, "a metastore is opened first");
-  holds_node_id_ = true;
+  held_ = {id};
   co_return;
 }
 
@@ -1141,7 +1141,7 @@ awaitable<void> nothing() {
 
 awaitable<void> sqlite_metastore::close() {
   co_await run_then_close(nothing(), tasks_);
-  holds_node_id_ = false;
+  held_.clear();
   if (!storage_) co_return;
   auto end = [&] { storage_.reset(); };
   co_await rt_.run_blocking(end);

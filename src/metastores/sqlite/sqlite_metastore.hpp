@@ -40,7 +40,8 @@ class sqlite_metastore final : public metadata::metastore, private metadata::log
   const std::string& peer_secret() const override { return peer_secret_; }
   // The directory's lock, held since open(), covers every node id.
   awaitable<void> hold_node_id(node_id id, duration patience) override;
-  bool holds_node_id() const override { return holds_node_id_; }
+  bool holds_node_id() const override { return !held_.empty(); }
+  awaitable<result<std::set<node_id>, metadata::log_error>> held_node_ids() override { co_return held_; }
   metadata::log_store& log() override { return *this; }
   // Nobody else can be here: the directory is ours.
   awaitable<result<std::vector<incarnation>, metadata::log_error>> renew_lease(metadata::lease mine, duration) override {
@@ -103,7 +104,7 @@ class sqlite_metastore final : public metadata::metastore, private metadata::log
   // As the last call to the disk left them, for reads at the end of the log.
   metadata::log_position head_;
   timestamp_ms time_{0};
-  bool holds_node_id_ = false;
+  std::set<node_id> held_;  // ours, or none
   std::vector<std::pair<incarnation, log_sequence>> report_;  // the only agent's
   std::deque<std::shared_ptr<call>> waiting_;  // bounded by those who call: they wait for their answers
   event waiting_changed_, never_;
