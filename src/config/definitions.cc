@@ -265,7 +265,7 @@ constexpr definition table[] = {
    .help = "How often the whole bucket is listed, a piece at a time, for objects that were uploaded and never committed; they are deleted. "
            "0: never.",
    .store = [](settings& s, const value& v) { s.upkeep.sweep_interval = v.time(); }},
-  {.name = "MERGE_BYTES_PER_SECOND", .in = group::upkeep, .type = kind::bytes, .fallback = "0", .least = 0, .most = 10'000'000'000,
+  {.name = "MERGE_BYTES_PER_SECOND", .in = group::upkeep, .type = kind::bytes, .fallback = "33554432", .least = 0, .most = 10'000'000'000,
    .help = "How much of the history may be rewritten per second, so that short ranges in many objects become long ones in few. 0: none.",
    .store = [](settings& s, const value& v) { s.upkeep.merge_bytes_per_second = v.number; }},
   {.name = "MERGE_INTERVAL_MS", .in = group::upkeep, .type = kind::milliseconds, .fallback = "60000", .least = 100, .most = day,

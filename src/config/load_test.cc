@@ -52,7 +52,7 @@ TEST(load, defaults_are_those_that_are_documented) {
       {"RETENTION_INTERVAL_MS", "10000"},
       {"DELETE_GRACE_MS", "60000"},
       {"SWEEP_INTERVAL_MS", "21600000"},
-      {"MERGE_BYTES_PER_SECOND", "0"},
+      {"MERGE_BYTES_PER_SECOND", "33554432"},
       {"MERGE_INTERVAL_MS", "60000"},
       {"MERGE_AGE_MS", "3600000"},
       {"MERGE_OBJECT_BYTES", "67108864"},
