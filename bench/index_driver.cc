@@ -74,7 +74,7 @@ awaitable<void> run(runtime& rt, metastores::postgres_settings settings, std::ui
   co_await store.open();
   std::string problem;
   std::vector<double> found_ms;
-  double deleted_ms = 0;
+  double deleted_ms = 0, expired_alone_ms = 0, expired_together_ms = 0;  // the latter of one partition
   auto work = [&]() -> awaitable<void> {
     tell("begin load");
     for (std::uint64_t chunk = 0; chunk < chunks_per_partition; ++chunk)
@@ -96,6 +96,32 @@ awaitable<void> run(runtime& rt, metastores::postgres_settings settings, std::ui
         throw std::runtime_error("a range was not found");
     }
     tell("end lookup");
+    // Ten ranges of each partition expire, many times over: each partition by itself, and all together, in turn.
+    std::vector<metadata::index_place> all;
+    for (std::int32_t p = 0; p < partitions; ++p) all.push_back({{topic(topics - 1), partition_index(p)}, offset(0)});
+    auto expire = [&](std::vector<metadata::index_place>& places) -> awaitable<void> {
+      auto found = co_await store.index().find_oldest(places);
+      if (!found) throw std::runtime_error("the oldest ranges were not found");
+      for (auto& p : places) p.at = p.at + 10 * records_per_range;
+      if (!co_await store.index().trim(1, places)) throw std::runtime_error("a trim failed");
+    };
+    std::vector<double> alone_ms, together_ms;
+    for (int round = 0; round < 10; ++round) {
+      auto begun = steady::now();
+      for (auto& p : all) {
+        std::vector<metadata::index_place> one{p};
+        co_await expire(one);
+        p = one.front();
+      }
+      alone_ms.push_back(ms_since(begun) / partitions);
+      begun = steady::now();
+      co_await expire(all);
+      together_ms.push_back(ms_since(begun) / partitions);
+    }
+    std::ranges::sort(alone_ms);
+    std::ranges::sort(together_ms);
+    expired_alone_ms = alone_ms[alone_ms.size() / 2];
+    expired_together_ms = together_ms[together_ms.size() / 2];
     tell("begin delete");
     co_await rt.sleep_for(1s);
     auto begun = steady::now();
@@ -117,8 +143,8 @@ awaitable<void> run(runtime& rt, metastores::postgres_settings settings, std::ui
   if (!problem.empty()) throw std::runtime_error(problem);
   std::ranges::sort(found_ms);
   auto at = [&](double part) { return found_ms[std::size_t(part * double(found_ms.size() - 1))]; };
-  tell(fmt::format(R"({{"ranges": {}, "lookup_p50_ms": {:.3f}, "lookup_p99_ms": {:.3f}, "deleted_ms": {:.1f}}})",
-                   topics * ranges_per_topic, at(0.5), at(0.99), deleted_ms));
+  tell(fmt::format(R"({{"ranges": {}, "lookup_p50_ms": {:.3f}, "lookup_p99_ms": {:.3f}, "deleted_ms": {:.1f}, "expired_alone_ms": {:.3f}, "expired_together_ms": {:.3f}}})",
+                   topics * ranges_per_topic, at(0.5), at(0.99), deleted_ms, expired_alone_ms, expired_together_ms));
 }
 }  // namespace
 
