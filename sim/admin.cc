@@ -75,12 +75,46 @@ awaitable<void> admin::look_for(std::string name, bool is_there) {
   }
 }
 
+awaitable<void> admin::use(std::string name) {
+  for (;;) {
+    if (any_) any_->close();  // another broker
+    auto c = co_await to_any();
+    if (c) {
+      std::optional<error_code> code;
+      if (one_of(2)) {
+        wire::offset_commit_request request{.group_id = name_};
+        request.topics.push_back({.name = name, .partitions = {{.partition_index = 0, .committed_offset = 1}}});
+        auto answer = co_await c->ask(8, request, 12s);
+        if (answer && answer->topics.size() == 1 && answer->topics[0].partitions.size() == 1) code = answer->topics[0].partitions[0].error_code;
+      } else {
+        constexpr std::int8_t a_topic = 2;
+        wire::incremental_alter_configs_request request;
+        request.resources.push_back({.resource_type = a_topic, .resource_name = name, .configs = {{.name = "segment.ms", .value = "7000"}}});
+        auto answer = co_await c->ask(1, request, 12s);
+        if (answer && answer->responses.size() == 1) code = answer->responses[0].error_code;
+      }
+      if (code) {
+        all_.did_one();
+        if (*code == error_code::none) co_return;
+        if (*code == error_code::unknown_topic_or_partition)
+          all_.w.violation(fmt::format("unseen: topic {} was made before, and what is asked for by its name is refused", name));
+        else if (*code != error_code::request_timed_out && !wire::is_retriable(*code))
+          all_.w.violation(fmt::format("wrong answer: what is asked for by the name of topic {} is answered with {}", name, wire::name(*code)));
+      }
+    }
+    co_await back_off();
+  }
+}
+
 awaitable<void> admin::run() {
   while (!all_.stopping) {
     // Names come again, their topics do not; but where a request was repeated, an older one may still arrive, as in Kafka.
     auto name = fmt::format("{}-{}", name_, made_);
     bool clean = co_await make_topic(name, 1 + std::int32_t(below(3)));
-    co_await look_for(name, true);
+    if (one_of(2))
+      co_await look_for(name, true);
+    else
+      co_await use(name);
     co_await all_.rt.sleep_for(all_.w.time.chance.between(0ms, 1s));
     clean = co_await delete_topic(name) && clean;
     if (clean) all_.w.reached("a topic's name used again");

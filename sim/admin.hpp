@@ -18,6 +18,8 @@ class admin : public client {
 
  protected:
   awaitable<void> look_for(std::string name, bool is_there);
+  // By its name, while it is there: whoever is asked does it to this topic, and not to one that had the name before.
+  awaitable<void> use(std::string name);
   std::uint64_t made_ = 0;
 };
 }  // namespace yaks::sim

@@ -41,6 +41,7 @@ YAKS_ANSWER(offset_fetch);
 YAKS_ANSWER(create_topics);
 YAKS_ANSWER(delete_topics);
 YAKS_ANSWER(delete_records);
+YAKS_ANSWER(incremental_alter_configs);
 YAKS_ANSWER(init_producer_id);
 YAKS_ANSWER(find_coordinator);
 YAKS_ANSWER(join_group);
