@@ -18,6 +18,7 @@ import threading
 import time
 
 import lib
+from kafka_client import Client
 
 PARTITIONS = 24
 TOPIC = "grouped"
@@ -96,6 +97,18 @@ class Ledger:
             firsts = [next((when for when, stamp in self.heard.get(p, []) if stamp > moment), None) for p in range(PARTITIONS)]
         return None if None in firsts else max(firsts)
 
+    def reads_by_client(self, moment, written):
+        """For each client library: how long after that moment the last of its partitions was written to, and read, again."""
+        times = {}
+        with self.lock:
+            owner = {p: consumer.split(".")[0].rsplit("-", 1)[0] for consumer, owned in self.owned.items() for p in owned}
+            for p in range(PARTITIONS):
+                read = next((when for when, stamp in self.heard.get(p, []) if stamp > moment), None)
+                if read is not None:
+                    known = times.setdefault(owner.get(p, "nobody"), [0, 0])
+                    known[0], known[1] = max(known[0], written(p, moment) - moment), max(known[1], read - moment)
+        return ", ".join(f"{client} {w:.1f} {r:.1f}" for client, (w, r) in sorted(times.items()))
+
     def missing(self, acknowledged):
         with self.lock:
             return [(p, o) for p, offsets in acknowledged.items()
@@ -135,7 +148,10 @@ class Stored:
 
     def written_since(self, moment):
         """When the last partition took a record that was made after that moment."""
-        return max(next((when for when, stamp in self.heard.get(p, []) if stamp > moment), moment) for p in range(PARTITIONS))
+        return max(self.written(p, moment) for p in range(PARTITIONS))
+
+    def written(self, p, moment):
+        return next((when for when, stamp in self.heard.get(p, []) if stamp > moment), moment)
 
 
 def consumers(ledger, brokers):
@@ -153,6 +169,14 @@ def consumers(ledger, brokers):
         everybody += [python("confluent", n) for n in range(4, 6)]
     lib.say(f"12 consumers: 4 with librdkafka, 3 with kafka-python, 3 with aiokafka, 2 with {'the Java client' if java else 'librdkafka'}")
     return everybody
+
+
+def named_until(agents, victim, latest):
+    """Until when another agent sends clients to the one that was killed."""
+    client = Client(next(agent.port for agent in agents if agent is not victim))
+    while time.time() < latest and any(port == victim.port for _, _, port in client.metadata(TOPIC)[0]):
+        time.sleep(0.02)
+    return time.time()
 
 
 def kill_agents(agents, a):
@@ -173,9 +197,12 @@ def kill_agents(agents, a):
         killed = time.time()
         back = threading.Timer(a.down, victim.launch)
         back.start()
+        named = named_until(agents, victim, killed + a.down)
         until = lib.wait_until("every partition is read again", 90, lambda: ledger.read_since(killed))
         times.append(until - killed)
-        lib.say(f"      kill {n + 1}: every partition is written to again after {stored.written_since(killed) - killed:.1f} s and read after {times[-1]:.1f} s")
+        lib.say(f"      kill {n + 1}: clients are sent to it for {named - killed:.1f} s more; every partition is written to again after "
+                f"{stored.written_since(killed) - killed:.1f} s and read after {times[-1]:.1f} s (written and read by client: "
+                f"{ledger.reads_by_client(killed, stored.written)})")
         back.join()
         time.sleep(max(0, killed + a.interval - time.time()))
         lib.wait_until("the killed agent serves again", 30, victim.is_ready)
@@ -225,7 +252,6 @@ def test():
               for i in range(3)]
     for agent in agents:
         agent.start()
-    from kafka_client import Client
     client = Client(agents[0].port)
     client.create_topic(TOPIC, PARTITIONS)
     client.create_topic("crowded", 100)
