@@ -53,6 +53,11 @@ void check(const state& s) {
       for (const auto* set : {&m.assigned, &m.revoking})
         for (const auto& p : *set) YAKS_CHECK(owners.emplace(p, id).second, "a partition has one owner");
     YAKS_CHECK(owners == g.consumer->owners, "owners are those of the members");
+    for (const auto& [id, m] : g.consumer->members)
+      for (const auto& [p, epoch] : m.since) {
+        auto owner = owners.find(p);
+        YAKS_CHECK(owner != owners.end() && owner->second == id, "a member has since an epoch only what it has");
+      }
   }
 }
 
