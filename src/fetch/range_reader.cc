@@ -129,7 +129,6 @@ bool range_reader::has_or_loads(const located_range& range) const {
 std::shared_ptr<range_reader::loading> range_reader::begin_load(const located_range& range) {
   auto begun = std::make_shared<loading>();
   loads_.emplace(range.key(), begun);
-  read_ahead_.add();
   return begun;
 }
 
@@ -144,6 +143,7 @@ void range_reader::read_ahead(const std::vector<wanted_ranges>& partitions) {
       if (has_or_loads(r) || will_be_scanned(r)) continue;
       ahead_bytes_ += r.range.bytes;
       missing.push_back({r, begin_load(r)});
+      read_ahead_.add();
     }
   }
   if (missing.empty()) return;
@@ -460,6 +460,7 @@ void range_reader::ask(const scan_table::pointer& s, std::uint64_t to) {
       auto begun = begin_load(r);
       begun->by = s.get();
       begun->from_store = true;
+      if (r.begin() >= to) read_ahead_.add();
     }
 }
 
