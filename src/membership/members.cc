@@ -10,7 +10,8 @@
 
 namespace yaks::membership {
 namespace {
-constexpr duration look_interval = 400ms;
+// All agents together look at most 25 times a second.
+constexpr duration look_interval = 400ms, look_interval_per_agent = 40ms;
 // One session may break and be made again; and when the database comes back, agents take their ids again one after the other.
 constexpr unsigned looks_until_absent = 2;
 }  // namespace
@@ -42,7 +43,8 @@ awaitable<void> members::run() {
       co_await raise_format();
       auto due = rt_.now() + settings_.heartbeat;
       while (rt_.now() < due) {
-        co_await rt_.sleep_until(std::min(due, rt_.now() + look_interval));
+        auto pause = std::max<duration>(look_interval, look_interval_per_agent * std::int64_t(log_.current().agents().size()));
+        co_await rt_.sleep_until(std::min(due, rt_.now() + pause));
         co_await look_for_absent();
       }
     } else {
