@@ -778,13 +778,43 @@ TEST(scan, a_store_that_lets_go_of_it_is_asked_again_from_there) {
   });
 }
 
+TEST(scan, a_store_that_cannot_stream_is_read_in_the_plain_way) {
+  scan_world w;
+  w.store.fail_piece = [](std::size_t) { return std::optional(object_error::corrupt); };
+  w.play_scans([&]() -> awaitable<void> {
+    EXPECT_EQ(co_await w.read(w.at, 0, 50), 0);
+    EXPECT_LE(w.downloaded(), 100u * 101'000);
+  });
+}
+
 TEST(scan, a_store_that_is_away_is_a_retriable_error_until_it_is_back) {
   scan_world w;
-  w.store.fail_piece = [](std::size_t n) { return n >= 4 && n < 20 ? std::optional(object_error::unavailable) : std::nullopt; };
+  bool is_away = false;
+  w.store.fail_piece = [&](std::size_t) { return is_away ? std::optional(object_error::unavailable) : std::nullopt; };
+  w.store.fail_get = w.store.fail_piece;
   w.play_scans([&]() -> awaitable<void> {
-    auto errors = co_await w.read(w.at, 0, 50);
-    EXPECT_GE(errors, 1);
-    EXPECT_LE(errors, 16);
+    EXPECT_EQ(co_await w.read(w.at, 0, 10), 0);
+    is_away = true;
+    EXPECT_GT(co_await w.read(w.at, 35, 36), 100);
+    is_away = false;
+    EXPECT_EQ(co_await w.read(w.at, 10, 50), 0);
+    EXPECT_EQ(co_await w.read(w.at, 0, 50), 0);
+  });
+}
+
+// One who waits for a later piece of a scan waits for those before it: they are not made to wait behind others' reads.
+TEST(scan, who_waits_for_what_lies_ahead_goes_before_those_who_do_not) {
+  scan_world w;
+  w.play_scans([&]() -> awaitable<void> {
+    co_await w.fetch(w.at, 0);
+    co_await w.rt.sleep_for(1s);  // its window is there
+    co_await together(w.rt, 2, [&](int i) -> awaitable<void> {
+      if (i == 0)
+        co_await w.fetch(w.at, 5);
+      else
+        EXPECT_EQ((co_await w.fetch(w.at, 14, 1000)).partitions[0].records, 1u);
+    });
+    EXPECT_EQ(w.store.streams, 1u);
   });
 }
 
@@ -837,8 +867,31 @@ TEST(scan, bookkeeping) {
   EXPECT_EQ(s.allowed(), 5u);
   s.ask(190, 30, time_point{});
   EXPECT_EQ(s.allowed(), 10u);
+  EXPECT_TRUE(s.is_wanted());
   s.took(8);
   EXPECT_TRUE(s.is_over());
+}
+
+TEST(scan, the_table_finds_the_one_that_is_near) {
+  auto run = [](std::uint32_t begin, std::uint32_t n) {
+    std::vector<located_range> all;
+    for (std::uint32_t i = 0; i < n; ++i)
+      all.push_back({object_id(uuid::v7(1, 2, 3)), {.base_offset = offset(i), .position = begin + i * 10, .bytes = 10}});
+    return all;
+  };
+  scan_table table;
+  auto a = std::make_shared<scan>(run(0, 100), 20, time_point{}), b = std::make_shared<scan>(run(0, 100), 20, time_point{}),
+       c = std::make_shared<scan>(run(300, 5), 20, time_point{});
+  for (const auto& s : {a, b, c}) table.insert(s);
+  a->ask(500, 20, time_point{});
+  b->ask(10, 20, time_point{});
+  auto at = [&](std::uint32_t position) { return table.find({a->object(), position}); };
+  EXPECT_EQ(at(510), a);  // behind the end of c, and far from b
+  EXPECT_EQ(at(310), c);
+  EXPECT_EQ(at(1000), nullptr);
+  table.erase(a);
+  EXPECT_EQ(at(510), b);
+  EXPECT_EQ(table.size(), 2u);
 }
 }  // namespace
 }  // namespace yaks::fetch

@@ -102,6 +102,7 @@ awaitable<fetch_result> fetcher::read(fetch_request request, survey seen, bool& 
   std::vector<wanted_ranges> wanted;  // one per plan
   std::size_t ranges = 0;
   std::uint64_t ahead_budget = reader_.ahead_bytes_per_fetch();
+  std::size_t ahead_ranges = reader_.ahead_ranges_per_fetch();
   std::int64_t budget = request.bytes_max;
   std::size_t reserved = 0;
   for (std::size_t i = 0; i < request.partitions.size() && (budget > 0 || plan.empty()); ++i) {
@@ -133,8 +134,12 @@ awaitable<fetch_result> fetcher::read(fetch_request request, survey seen, bool& 
     auto add_ahead = [&](const located_range& r) {
       const auto& before = of_it.ahead.empty() ? of_it.asked.back() : of_it.ahead.back();
       bytes_ahead += r.range.bytes;
+      // One who reads what others have just read needs no run.
+      bool is_first_beyond = bytes_ahead > limits.bytes && bytes_ahead - r.range.bytes <= limits.bytes;
+      if (is_first_beyond && limits.is_for_new_runs && reader_.has_or_loads(r)) return false;
       bool is_run = r.continues(before) && bytes_ahead <= limits.bytes + limits.run_bytes;
-      if ((bytes_ahead > limits.bytes && !is_run) || of_it.ahead.size() == limits.ranges) return false;
+      if ((bytes_ahead > limits.bytes && !is_run) || of_it.ahead.size() == limits.ranges || ahead_ranges == 0) return false;
+      --ahead_ranges;
       of_it.ahead.push_back(r);
       return true;
     };

@@ -100,6 +100,7 @@ range_reader::under_way range_reader::begin(std::vector<located_range> ranges, p
       missing.push_back({ranges[i], load});
     } else {
       if (!load->by) joined_.add();
+      if (load->by) load->by->want(ranges[i].end());
       if (!std::exchange(load->is_awaited, true)) gate_.reconsider();
     }
     all.waits[i] = load;
@@ -225,12 +226,14 @@ void range_reader::start_gets(std::vector<job> jobs, get_reason why) {
 }
 
 void range_reader::settle(const job& j, result<entry, object_error> answer) {
+  if (j.fills->answer) return;  // somebody else was faster
   auto key = j.range.key();
   if (answer) cache_.insert(key, *answer, is_backfill(key.object) ? range_use::backfill : range_use::tail);
   give(j, std::move(answer));
 }
 
 void range_reader::give(const job& j, result<entry, object_error> answer) {
+  if (j.fills->answer) return;
   auto key = j.range.key();
   j.fills->answer = std::move(answer);
   j.fills->answered.notify_all();
@@ -269,11 +272,11 @@ awaitable<void> range_reader::ask_peer(peers::peer whom, std::vector<job> jobs) 
   start_gets(std::move(left), get_reason::peer_failed);
 }
 
-awaitable<backfill_gate::pass> range_reader::pass_gate(const std::vector<job>& jobs, std::uint64_t bytes) {
-  if (!is_backfill(jobs.front().range.object)) co_return backfill_gate::pass();
+awaitable<backfill_gate::pass> range_reader::pass_gate(object_id object, std::uint64_t bytes,
+                                                       std::function<bool()> is_awaited) {
+  if (!is_backfill(object)) co_return backfill_gate::pass();
   backfill_bytes_.add(double(bytes));
-  co_return co_await gate_.enter(
-      bytes, [&jobs] { return std::ranges::any_of(jobs, [](const job& j) { return j.fills && j.fills->is_awaited; }); });
+  co_return co_await gate_.enter(bytes, std::move(is_awaited));
 }
 
 awaitable<result<shared_bytes, object_error>> range_reader::get_bytes(object_id object, std::uint64_t begin,
@@ -294,7 +297,9 @@ awaitable<void> range_reader::get(std::vector<job> jobs) {
   const auto& first = jobs.front().range;
   const auto& last = jobs.back().range.range;
   std::uint64_t begin = first.range.position, bytes = std::uint64_t(last.position) + last.bytes - begin;
-  auto pass = co_await pass_gate(jobs, bytes);
+  auto pass = co_await pass_gate(first.object, bytes, [&jobs] {
+    return std::ranges::any_of(jobs, [](const job& j) { return j.fills->is_awaited; });
+  });
   auto got = co_await get_bytes(first.object, begin, bytes);
   if (!got) {
     spdlog::warn("cannot read bytes {}+{} of object {}: {}", begin, bytes, first.object.value().text(),
@@ -377,6 +382,7 @@ ahead_limits range_reader::ahead_of(const located_range& last, std::uint64_t byt
   if (s->is_followed || left > s->window()) return {};
   s->is_followed = true;
   limits.bytes += left;
+  limits.is_for_new_runs = false;
   return limits;
 }
 
@@ -413,10 +419,15 @@ bool range_reader::may_scan(const located_range& first, std::uint64_t bytes) con
 void range_reader::begin_scans(const wanted_ranges& wanted) {
   if (wanted.asked.empty() || !is_backfill(wanted.asked.back().object)) return;
   std::uint64_t asked_bytes = 0;
+  scan_table::pointer before;
   for (const auto& r : wanted.asked) {
     asked_bytes += r.range.bytes;
-    if (auto s = scan_of(r)) ask(s, r.end());
+    auto s = scan_of(r);
+    if (s) s->want(r.end());
+    if (before && before != s) ask(before, before->begin());
+    before = std::move(s);
   }
+  if (before) ask(before, before->begin());
   std::vector<located_range> all = wanted.asked;
   all.insert(all.end(), wanted.ahead.begin(), wanted.ahead.end());
   for (std::size_t first = 0; first < all.size();) {
@@ -455,10 +466,11 @@ void range_reader::begin_scans(const wanted_ranges& wanted) {
 void range_reader::ask(const scan_table::pointer& s, std::uint64_t to) {
   auto allowed = s->allowed();
   s->ask(to, scan_window(), rt_.now());
+  gate_.reconsider();
   for (; allowed < s->allowed(); ++allowed)
     if (const auto& r = (*s)[allowed]; !has_or_loads(r)) {
       auto begun = begin_load(r);
-      begun->by = s.get();
+      begun->by = s;
       begun->from_store = true;
       if (r.begin() >= to) read_ahead_.add();
     }
@@ -484,15 +496,26 @@ awaitable<void> range_reader::run_scan(scan_table::pointer s) {
       jobs.push_back({r, load == loads_.end() ? nullptr : load->second});
       bytes += r.range.bytes;
     }
-    auto pass = co_await pass_gate(jobs, bytes);
+    // Whoever waits for a later piece waits for this one, too.
+    auto pass = co_await pass_gate(s->object(), bytes, [&s] { return s->is_wanted(); });
     auto got = co_await next_of(*s, stream, bytes);
     if (!got) {
       spdlog::warn("cannot read bytes {}+{} of object {}: {}", s->position(), bytes, s->object().value().text(),
                    name(got.error()));
       scans_.erase(s);
-      for (auto i = s->next(); i < s->allowed(); ++i)
-        if (auto load = loads_.find((*s)[i].key()); load != loads_.end() && load->second->by == s.get())
-          settle({(*s)[i], load->second}, failure(got.error()));
+      // A store that cannot stream it may have it all the same: what somebody waits for is asked for in the plain way.
+      std::vector<job> left;
+      for (auto i = s->next(); i < s->allowed(); ++i) {
+        auto load = loads_.find((*s)[i].key());
+        if (load == loads_.end() || load->second->by != s) continue;
+        job j{(*s)[i], load->second};
+        if (j.fills->is_awaited)
+          left.push_back(std::move(j));
+        else
+          settle(j, failure(got.error()));
+      }
+      if (!left.empty()) reached(rt_, "a scan that went on in the plain way");
+      start_gets(std::move(left), get_reason::own);
       co_return;
     }
     auto begin = s->position();

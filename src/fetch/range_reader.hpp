@@ -47,6 +47,7 @@ struct wanted_ranges {
 struct ahead_limits {
   std::uint64_t bytes = 0, run_bytes = 0;
   std::size_t ranges = 0;
+  bool is_for_new_runs = true;  // where the range behind `bytes` is there or on its way, the run need not be known
 };
 
 struct scan_settings {
@@ -54,6 +55,7 @@ struct scan_settings {
   std::uint64_t bytes_min_of_peer = 8 << 20;  // the same, where another agent may have them in memory
   std::uint64_t bytes_max = 64 << 20;        // of one GET
   std::size_t ranges_max = 2000;             // the same: about 150 KB of memory
+  std::size_t ranges_max_per_fetch = 8000;   // that one fetch looks up for all its partitions
   std::uint64_t window_max = 8 << 20;        // read before somebody asks
   std::uint64_t piece_bytes = 1 << 20;       // at a time
   std::size_t open_max = 128;                // each holds a connection
@@ -109,6 +111,8 @@ class range_reader final : public peers::range_source {
   // How much that follows `last` it should bring with it, when a fetch asks for `bytes` up to there. Says it once for
   // each place: a fetch need not look for what is known already.
   ahead_limits ahead_of(const located_range& last, std::uint64_t bytes);
+  bool has_or_loads(const located_range& range) const;
+  std::size_t ahead_ranges_per_fetch() const { return settings_.scans.ranges_max_per_fetch; }
 
   std::optional<std::vector<shared_bytes>> in_memory(const peers::question& q) override;
   awaitable<std::optional<std::vector<shared_bytes>>> load(peers::question q) override;
@@ -119,7 +123,7 @@ class range_reader final : public peers::range_source {
     event answered;
     bool is_awaited = false;  // by somebody; else it is made ahead
     bool from_store = false;  // no peer is asked, or not any more
-    const scan* by = nullptr;  // where a scan brings it
+    scan_table::pointer by;  // where a scan brings it
   };
   struct job {
     located_range range;
@@ -138,7 +142,6 @@ class range_reader final : public peers::range_source {
   void read_ahead(const std::vector<wanted_ranges>& partitions);
   // For nobody yet.
   std::shared_ptr<loading> begin_load(const located_range& range);
-  bool has_or_loads(const located_range& range) const;
   // ---- scans
   scan_table::pointer scan_of(const located_range& range) const;  // the one whose reader asks for it
   bool will_be_scanned(const located_range& range) const;
@@ -161,7 +164,7 @@ class range_reader final : public peers::range_source {
   void deliver(const std::vector<job>& jobs, std::uint64_t begin, const shared_bytes& bytes, sharing slices);
   awaitable<void> get_alone(job j);
   awaitable<result<shared_bytes, object_error>> get_bytes(object_id object, std::uint64_t begin, std::uint64_t bytes);
-  awaitable<backfill_gate::pass> pass_gate(const std::vector<job>& jobs, std::uint64_t bytes);
+  awaitable<backfill_gate::pass> pass_gate(object_id object, std::uint64_t bytes, std::function<bool()> is_awaited);
   void settle(const job& j, result<entry, object_error> answer);
   void give(const job& j, result<entry, object_error> answer);
   static entry checked(const located_range& range, shared_bytes bytes);

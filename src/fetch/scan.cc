@@ -9,6 +9,7 @@ scan::scan(std::vector<located_range> ranges, std::uint64_t window, time_point n
     : ranges_(std::move(ranges)),
       window_(window),
       asked_(ranges_.front().begin()),
+      asked_before_(asked_),
       reach_(asked_),
       asked_at_(now) {
   for (std::size_t i = 1; i < ranges_.size(); ++i) YAKS_CHECK(ranges_[i].continues(ranges_[i - 1]), "a scan is one run");
@@ -20,11 +21,17 @@ bool scan::is_near(std::uint64_t position) const {
 
 bool scan::will_reach(std::uint64_t position) const { return is_near(position) && this->position() <= position; }
 
+void scan::want(std::uint64_t to) {
+  asked_ = std::max(asked_, std::min(to, end()));
+  reach_ = std::max(reach_, asked_);
+}
+
 void scan::ask(std::uint64_t to, std::uint64_t window_max, time_point now) {
   asked_at_ = now;
-  if (to > asked_) {
-    if (asked_ > begin()) window_ *= 2;  // it goes on
-    asked_ = to;
+  want(to);
+  if (asked_ > asked_before_) {
+    if (asked_before_ > begin()) window_ *= 2;  // it goes on
+    asked_before_ = asked_;
   }
   window_ = std::min(window_, window_max);
   reach_ = std::max(reach_, std::min(end(), asked_ + window_));
@@ -45,17 +52,29 @@ void scan::close() {
 }
 
 scan_table::pointer scan_table::find(range_key at) const {
-  auto after = all_.upper_bound(at);
-  if (after == all_.begin()) return nullptr;
-  const auto& before = std::prev(after)->second;
-  return before->object() == at.object && at.position < before->end() ? before : nullptr;
+  pointer found;
+  for (auto i = all_.upper_bound(at); i != all_.begin();) {
+    const auto& before = (--i)->second;
+    if (before->object() != at.object) break;
+    if (at.position >= before->end()) continue;
+    if (before->is_near(at.position)) return before;
+    if (!found) found = before;
+  }
+  return found;
 }
 
-void scan_table::insert(pointer s) { all_[{s->object(), std::uint32_t(s->begin())}] = std::move(s); }
+void scan_table::insert(pointer s) {
+  range_key at{s->object(), std::uint32_t(s->begin())};
+  all_.emplace(at, std::move(s));
+}
 
 void scan_table::erase(const pointer& s) {
-  auto found = all_.find({s->object(), std::uint32_t(s->begin())});
-  if (found != all_.end() && found->second == s) all_.erase(found);
+  auto [first, last] = all_.equal_range({s->object(), std::uint32_t(s->begin())});
+  for (; first != last; ++first)
+    if (first->second == s) {
+      all_.erase(first);
+      return;
+    }
 }
 
 scan_table::pointer scan_table::idlest() const {

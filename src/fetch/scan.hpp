@@ -31,8 +31,10 @@ class scan {
   bool will_reach(std::uint64_t position) const;
   // Whether it lies in what was read, or will soon be.
   bool is_near(std::uint64_t position) const;
-  // Somebody has asked for the bytes up to `to`; the window may grow up to `window_max`. Answers how many ranges it may
-  // read now that it might not before: those before allowed().
+  // Somebody waits for the bytes up to `to`.
+  void want(std::uint64_t to);
+  bool is_wanted() const { return position() < asked_; }
+  // What a fetch wanted ends at `to`: more may be read now (see allowed()), and the window grows, up to `window_max`.
   void ask(std::uint64_t to, std::uint64_t window_max, time_point now);
   // Ranges [next(), allowed()) may be read now.
   std::size_t next() const { return next_; }
@@ -53,7 +55,7 @@ class scan {
  private:
   std::vector<located_range> ranges_;
   std::size_t next_ = 0, allowed_ = 0;
-  std::uint64_t window_, asked_, reach_;
+  std::uint64_t window_, asked_, asked_before_, reach_;
   time_point asked_at_;
   bool is_closed_ = false;
 };
@@ -62,7 +64,7 @@ class scan {
 class scan_table {
  public:
   using pointer = std::shared_ptr<scan>;
-  // The one that begins last of those that begin at or before that place and end behind it; null where there is none.
+  // One that has that place: one that is near it, if there is; null where there is none.
   pointer find(range_key at) const;
   void insert(pointer s);
   void erase(const pointer& s);
@@ -71,6 +73,6 @@ class scan_table {
   std::size_t size() const { return all_.size(); }
 
  private:
-  std::map<range_key, pointer> all_;
+  std::multimap<range_key, pointer> all_;
 };
 }  // namespace yaks::fetch
