@@ -110,13 +110,19 @@ def program(name):
     return path
 
 
+_given_ports = set()
+
+
 def free_port():
-    """Below the kernel's ephemeral range, so that no outgoing connection takes it between now and its use."""
+    """Below the kernel's ephemeral range, so that no outgoing connection takes it between now and its use; and no port twice."""
     while True:
         port = random.randrange(23000, 32000)
+        if port in _given_ports:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
+                _given_ports.add(port)
                 return port
             except OSError:
                 pass
