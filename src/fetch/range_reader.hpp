@@ -55,7 +55,7 @@ struct scan_settings {
   std::uint64_t bytes_min_of_peer = 8 << 20;  // the same, where another agent may have them in memory
   std::uint64_t bytes_max = 64 << 20;        // of one GET
   std::size_t ranges_max = 2000;             // the same: about 150 KB of memory
-  std::size_t ranges_max_per_fetch = 8000;   // that one fetch looks up for all its partitions
+  std::size_t ranges_max_per_fetch = 40000;  // that one fetch looks up for all its partitions: 3 MB, when many begin at once
   std::uint64_t window_max = 8 << 20;        // read before somebody asks
   std::uint64_t piece_bytes = 1 << 20;       // at a time
   std::size_t open_max = 128;                // each holds a connection
