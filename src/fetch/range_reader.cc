@@ -141,7 +141,7 @@ void range_reader::read_ahead(const std::vector<wanted_ranges>& partitions) {
     for (const auto& r : wanted.ahead) {
       if (r.range.bytes > left || ahead_bytes_ + r.range.bytes > settings_.ahead_bytes_max) break;
       left -= r.range.bytes;
-      if (has_or_loads(r) || will_be_scanned(r)) continue;
+      if (has_or_loads(r) || scan_to(r)) continue;
       ahead_bytes_ += r.range.bytes;
       missing.push_back({r, begin_load(r)});
       read_ahead_.add();
@@ -386,9 +386,9 @@ ahead_limits range_reader::ahead_of(const located_range& last, std::uint64_t byt
   return limits;
 }
 
-bool range_reader::will_be_scanned(const located_range& range) const {
+scan_table::pointer range_reader::scan_to(const located_range& range) const {
   auto s = scans_.find(range.key());
-  return s && s->will_reach(range.begin());
+  return s && s->will_reach(range.begin()) ? s : nullptr;
 }
 
 scan_table::pointer range_reader::scan_of(const located_range& range) const {
@@ -431,8 +431,7 @@ void range_reader::begin_scans(const wanted_ranges& wanted) {
   std::vector<located_range> all = wanted.asked;
   all.insert(all.end(), wanted.ahead.begin(), wanted.ahead.end());
   for (std::size_t first = 0; first < all.size();) {
-    if (will_be_scanned(all[first])) {  // and all that this scan has
-      auto s = scans_.find(all[first].key());
+    if (auto s = scan_to(all[first])) {  // and to all that it has
       while (first < all.size() && all[first].object == s->object() && all[first].begin() < s->end()) ++first;
       continue;
     }
@@ -443,7 +442,7 @@ void range_reader::begin_scans(const wanted_ranges& wanted) {
     std::size_t last = first + 1;
     const auto& limits = settings_.scans;
     while (last < all.size() && last - first < limits.ranges_max && all[last].continues(all[last - 1]) &&
-           all[last].end() - all[first].begin() <= limits.bytes_max && !will_be_scanned(all[last]))
+           all[last].end() - all[first].begin() <= limits.bytes_max && !scan_to(all[last]))
       ++last;
     if (may_scan(all[first], all[last - 1].end() - all[first].begin())) {
       if (!can_open_scan()) return;

@@ -60,6 +60,8 @@ struct scan_settings {
   std::uint64_t piece_bytes = 1 << 20;       // at a time
   std::size_t open_max = 128;                // each holds a connection
   duration yields_after = 1s;                // one that stands still so long gives its place to another one
+  duration patience = 10s;                   // a reader that does not come back so long has gone
+
   // In proportion to the window; no GET is longer than `bytes_max`, and where that is 0, there are none.
   static scan_settings with(std::uint64_t bytes_max, std::uint64_t window_max) {
     scan_settings s;
@@ -70,7 +72,6 @@ struct scan_settings {
     s.open_max = bytes_max == 0 ? 0 : s.open_max;
     return s;
   }
-  duration patience = 10s;                   // a reader that does not come back so long has gone
 };
 
 struct range_reader_settings {
@@ -144,7 +145,7 @@ class range_reader final : public peers::range_source {
   std::shared_ptr<loading> begin_load(const located_range& range);
   // ---- scans
   scan_table::pointer scan_of(const located_range& range) const;  // the one whose reader asks for it
-  bool will_be_scanned(const located_range& range) const;
+  scan_table::pointer scan_to(const located_range& range) const;  // one that will come to it
   void begin_scans(const wanted_ranges& wanted);
   bool can_open_scan() const;
   bool may_scan(const located_range& first, std::uint64_t bytes) const;
